@@ -1,0 +1,56 @@
+import * as z from "zod/mini";
+
+/** A network: its first address and how many leading bits name it. */
+export interface Network {
+  family: 4 | 6;
+  address: string;
+  prefixLength: number;
+}
+
+/**
+ * Reads `10.42.0.0/16` or `fd00::/8`.
+ *
+ * @throws {SyntaxError} also when bits behind the prefix are set, which is more often a slip than a wish.
+ */
+export function parseCidr(text: string): Network {
+  const [address = "", prefix = "", ...rest] = text.split("/");
+  const family = z.regexes.ipv4.test(address) ? 4 : z.regexes.ipv6.test(address) ? 6 : undefined;
+  if (family === undefined || rest.length > 0 || !/^\d{1,3}$/.test(prefix)) {
+    throw new SyntaxError(`must be a network such as "10.42.0.0/16" or "fd00::/8"`);
+  }
+  const bits = family === 4 ? 32 : 128;
+  const prefixLength = Number(prefix);
+  if (prefixLength > bits) {
+    throw new SyntaxError(
+      `has prefix length ${prefixLength}, but an IPv${family} one is at most ${bits}`,
+    );
+  }
+  const value = toInteger(address, family);
+  if ((value & ((1n << BigInt(bits - prefixLength)) - 1n)) !== 0n) {
+    throw new SyntaxError(
+      `has address bits set behind /${prefixLength}: give the network's first address`,
+    );
+  }
+  return { family, address, prefixLength };
+}
+
+/** The text that {@linkcode parseCidr} reads. */
+export function formatCidr({ address, prefixLength }: Network): string {
+  return `${address}/${prefixLength}`;
+}
+
+function toInteger(address: string, family: 4 | 6): bigint {
+  if (family === 4) return join(address.split(".").map(Number), 8n);
+  const [head = "", tail] = address.split("::");
+  const left = groups(head);
+  const right = groups(tail ?? "");
+  return join([...left, ...Array(8 - left.length - right.length).fill(0), ...right], 16n);
+}
+
+function groups(text: string): number[] {
+  return text === "" ? [] : text.split(":").map((group) => parseInt(group, 16));
+}
+
+function join(parts: number[], width: bigint): bigint {
+  return parts.reduce((sum, part) => (sum << width) | BigInt(part), 0n);
+}

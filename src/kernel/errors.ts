@@ -1,0 +1,29 @@
+/** Base of every error that a caller may want to tell apart: it carries a `kebab-case` code. */
+export abstract class AgentError extends Error {
+  abstract readonly code: string;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The person who started the agent must change something (config, flag, file): exit code 2, no stack. */
+export class UsageError extends AgentError {
+  readonly code = "usage";
+}
+
+/** Something the agent needs could not be had (port taken, disk gone): exit code 1, no stack. */
+export class UnavailableError extends AgentError {
+  readonly code = "unavailable";
+}
+
+/** The message of anything thrown, with the causes behind it: `a: b: c`. */
+export function errorMessage(error: unknown): string {
+  const parts: string[] = [];
+  for (let e: unknown = error; e !== undefined && e !== null && parts.length < 5;) {
+    const text = e instanceof Error ? e.message : String(e);
+    if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
+    e = e instanceof Error ? e.cause : undefined;
+  }
+  return parts.join(": ") || "unknown error";
+}

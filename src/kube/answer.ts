@@ -1,0 +1,52 @@
+import { AgentError } from "../kernel/errors.ts";
+import { readBody } from "./body.ts";
+
+/** A whole answer of an API server. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
+/** Most that is read of an answer that says no. */
+const MAX_REFUSAL_BYTES = 256 * 1024;
+
+/** The API server answered, and the answer is no: 403, 404, 410, 429, … */
+export class RefusedError extends AgentError {
+  readonly code = "refused";
+  readonly answer: Answer;
+
+  constructor(what: string, answer: Answer) {
+    super(`Cannot ${what}: the API server answered ${answer.status}`);
+    this.answer = answer;
+  }
+
+  /** Time the server asks to stay away, ms; 0 if it does not. */
+  get retryAfterMs(): number {
+    return (Number(this.answer.headers["retry-after"]) || 0) * 1_000;
+  }
+}
+
+/** The resourceVersion is too old: relist. */
+export class ExpiredError extends AgentError {
+  readonly code = "expired";
+}
+
+/** Reads an answer to its end. */
+export async function toAnswer(
+  response: Response,
+  signal: AbortSignal,
+  maxBytes = MAX_REFUSAL_BYTES,
+): Promise<Answer> {
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await readBody(response, signal, maxBytes),
+  };
+}
+
+/** The answer as a response to a client. */
+export function toResponse({ status, headers, body }: Answer): Response {
+  const nullBody = status === 204 || status === 304;
+  return new Response(nullBody ? null : body as Uint8Array<ArrayBuffer>, { status, headers });
+}

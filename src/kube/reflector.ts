@@ -1,0 +1,234 @@
+import type { Backoff } from "../kernel/backoff.ts";
+import { ExpiredError, RefusedError, toAnswer } from "./answer.ts";
+import { chunksOf } from "./body.ts";
+import { type ListHead, ListSplitter, parseJson } from "./codec/json.ts";
+import { readObjectMeta } from "./object_meta.ts";
+import { isResourceVersion } from "./resource_version.ts";
+import { FrameSplitter, parseWatchEvent, type WatchEvent } from "./watch_event.ts";
+
+/** What a reflector mirrors. */
+export interface ReflectorTarget {
+  /** Path of the collection. */
+  path: string;
+  /** Selectors, verbatim (the Node authorizer needs them so). */
+  query: Readonly<Record<string, string>>;
+  listAccept: string;
+  watchAccept: string;
+}
+
+/** Sends a GET to the API server; rejects when the server can't be reached. */
+export type Send = (
+  pathAndQuery: string,
+  options: { accept: string; purpose: "list" | "watch"; signal: AbortSignal },
+) => Promise<Response>;
+
+/** A new list on its way in. Until `commit` nothing of it is seen. */
+export interface Replacement {
+  /** Takes items; resolves when there is room for more. */
+  add(items: Uint8Array[]): Promise<void>;
+  /** The list is whole: it becomes the state. */
+  commit(head: ListHead): void;
+  /** The list broke: it is forgotten. */
+  abandon(): void;
+}
+
+/** How much of the stored state must be checked before it may be called current. */
+export type CatchUp = "none" | "relist" | "watch";
+
+/** Where a reflector puts what it learns. */
+export interface ReflectorSink {
+  /** The resourceVersion up to which everything is known; undefined before the first list. */
+  position(): string | undefined;
+  catchUp(): CatchUp;
+  replace(): Replacement;
+  change(event: WatchEvent & { type: "ADDED" | "MODIFIED" | "DELETED" }): void;
+  bookmark(resourceVersion: string): void;
+  /** A watch that would tell everything from here on stands, or the state is known to be the newest. */
+  caughtUp(): void;
+  /** The server said no to this list or watch. */
+  refused(error: RefusedError): void;
+  /** A try failed. */
+  failed(error: unknown): void;
+}
+
+/** Paces the tries: resolves after `ms`, or when the link is back, or when `signal` aborts. */
+export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
+
+/** What a reflector works with. */
+export interface ReflectorOptions {
+  target: ReflectorTarget;
+  send: Send;
+  sink: ReflectorSink;
+  backoff: Backoff;
+  pause: Pause;
+  /** Monotonic ms. */
+  monotonic: () => number;
+  /** 0 to 1 exclusive. */
+  random: () => number;
+}
+
+/** Objects per page of a LIST, as client-go's pager. */
+const PAGE_LIMIT = 500;
+/**
+ * A watch that only finds out whether the stored state is the newest: it brings what is newer, and about
+ * 2 s before its end a bookmark if the server's cache has moved on, or nothing at all if it has not.
+ */
+const CATCH_UP_SECONDS = 3;
+/** How long such a watch must have stood for its silence to mean something. */
+const CATCH_UP_PROOF_MS = 2_500;
+const MIN_WATCH_SECONDS = 300;
+
+/**
+ * Keeps a sink equal to a collection of the API server: LIST in pages, then WATCH with bookmarks, resumed
+ * from the last resourceVersion after any break; a relist only when the server says 410.
+ */
+export class Reflector {
+  readonly #options: ReflectorOptions;
+  #relist = false;
+
+  constructor(options: ReflectorOptions) {
+    this.#options = options;
+  }
+
+  /** Works until `signal` aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { sink, backoff, pause } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#round(signal);
+        // A watch that the server ends at once would otherwise spin.
+        if (!this.#progress) await pause(backoff.next(), signal);
+        else backoff.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof ExpiredError) {
+          this.#relist = true;
+          if (this.#progress) continue;
+        }
+        sink.failed(error);
+        if (error instanceof RefusedError) {
+          sink.refused(error);
+          await pause(Math.max(error.retryAfterMs, backoff.next()), signal);
+        } else {
+          if (this.#progress) backoff.reset();
+          await pause(backoff.next(), signal);
+        }
+      }
+    }
+  }
+
+  /** Whether the current round got anything from the server. */
+  #progress = false;
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const { sink } = this.#options;
+    this.#progress = false;
+    const catchUp = sink.catchUp();
+    if (this.#relist || catchUp === "relist" || sink.position() === undefined) {
+      await this.#list(signal);
+      this.#relist = false;
+    }
+    if (sink.catchUp() !== "watch") return await this.#watch(this.#watchSeconds(), signal);
+    const startedAt = this.#options.monotonic();
+    await this.#watch(CATCH_UP_SECONDS, signal);
+    if (this.#options.monotonic() - startedAt >= CATCH_UP_PROOF_MS) sink.caughtUp();
+  }
+
+  #watchSeconds(): number {
+    // As client-go: a random share spreads the ends of many watches.
+    return Math.round(MIN_WATCH_SECONDS * (1 + this.#options.random()));
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { sink, target } = this.#options;
+    const replacement = sink.replace();
+    try {
+      let first: ListHead | undefined;
+      let token = "";
+      do {
+        const query: Record<string, string> = { ...target.query, limit: String(PAGE_LIMIT) };
+        if (token !== "") query.continue = token;
+        const response = await this.#get(query, "list", signal);
+        const splitter = new ListSplitter();
+        for await (const chunk of chunksOf(response, signal)) {
+          this.#progress = true;
+          await replacement.add(splitter.push(chunk));
+        }
+        const head = splitter.end();
+        if (first !== undefined && head.resourceVersion !== first.resourceVersion) {
+          throw new ExpiredError(
+            `Cannot list ${target.path}: its pages are of the resourceVersions ${first.resourceVersion} and ${head.resourceVersion}`,
+          );
+        }
+        first ??= head;
+        token = head.continue;
+      } while (token !== "");
+      if (!isResourceVersion(first.resourceVersion)) {
+        throw new SyntaxError(
+          `Cannot list ${target.path}: its resourceVersion is "${first.resourceVersion}"`,
+        );
+      }
+      replacement.commit(first);
+    } catch (error) {
+      replacement.abandon();
+      throw error;
+    }
+  }
+
+  async #watch(timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+    const { sink, target } = this.#options;
+    const query = {
+      ...target.query,
+      watch: "true",
+      allowWatchBookmarks: "true",
+      resourceVersion: sink.position() ?? "0",
+      timeoutSeconds: String(timeoutSeconds),
+    };
+    const response = await this.#get(query, "watch", signal);
+    this.#progress = true;
+    const splitter = new FrameSplitter();
+    for await (const chunk of chunksOf(response, signal)) {
+      for (const frame of splitter.push(chunk)) this.#take(parseWatchEvent(frame));
+    }
+  }
+
+  #take(event: WatchEvent): void {
+    const { sink, target } = this.#options;
+    switch (event.type) {
+      case "BOOKMARK":
+        sink.bookmark(readObjectMeta(event.object).resourceVersion);
+        sink.caughtUp();
+        return;
+      case "ERROR": {
+        const status = parseJson(event.object) as { code?: number; message?: string };
+        const message = `Cannot watch ${target.path}: ${status.message ?? "unknown error"}`;
+        if (status.code === 410) throw new ExpiredError(message);
+        throw new Error(message);
+      }
+      case "ADDED":
+      case "MODIFIED":
+      case "DELETED":
+        sink.change({ type: event.type, object: event.object });
+        return;
+      default:
+        event.type satisfies never;
+    }
+  }
+
+  /** A 200 answer. @throws {ExpiredError} on 410, {RefusedError} on any other refusal. */
+  async #get(
+    query: Record<string, string>,
+    purpose: "list" | "watch",
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { send, target } = this.#options;
+    const accept = purpose === "list" ? target.listAccept : target.watchAccept;
+    const pathAndQuery = `${target.path}?${new URLSearchParams(query)}`;
+    const response = await send(pathAndQuery, { accept, purpose, signal });
+    if (response.status === 200) return response;
+    const answer = await toAnswer(response, signal);
+    const what = `${purpose} ${target.path}`;
+    if (response.status === 410) throw new ExpiredError(`Cannot ${what}: the server answered 410`);
+    throw new RefusedError(what, answer);
+  }
+}

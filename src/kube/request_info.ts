@@ -1,0 +1,131 @@
+/**
+ * What a request to a Kubernetes API touches. A port of the rules of
+ * `k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`.
+ */
+
+/** The verbs that the lanes tell apart. */
+export type Verb =
+  | "get"
+  | "list"
+  | "watch"
+  | "create"
+  | "update"
+  | "patch"
+  | "delete"
+  | "deletecollection";
+
+/** Group, version and resource; the core group is the empty string. */
+export interface Gvr {
+  group: string;
+  version: string;
+  resource: string;
+}
+
+/** A request for objects of one resource. */
+export interface ResourceRequest extends Gvr {
+  kind: "resource";
+  verb: Verb;
+  /** Empty for cluster-scoped resources and for all namespaces. */
+  namespace: string;
+  /** Empty for a collection. */
+  name: string;
+  subresource: string;
+}
+
+/** Discovery, health, OpenAPI and whatever else is not an object. */
+export interface NonResourceRequest {
+  kind: "non-resource";
+  method: string;
+  path: string;
+}
+
+/** Either of the two. */
+export type RequestInfo = ResourceRequest | NonResourceRequest;
+
+const WRITE_VERBS: Record<string, Verb> = { POST: "create", PUT: "update", PATCH: "patch" };
+
+/** Subresources of a Namespace, which would otherwise read as resources inside it. */
+const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
+
+/**
+ * Reads a request line.
+ *
+ * @param path the path as it came, percent-encoded
+ * @throws {SyntaxError} on a path that no kube-apiserver would be sent: broken encoding, `.` or `..`.
+ */
+export function parseRequestInfo(
+  method: string,
+  path: string,
+  query: URLSearchParams,
+): RequestInfo {
+  const parts = segments(path);
+  const verbMethod = method.toUpperCase();
+  const other: NonResourceRequest = { kind: "non-resource", method: verbMethod, path };
+  let rest: string[];
+  let group = "";
+  let version: string;
+  if (parts[0] === "api" && parts.length >= 3) {
+    [, version = "", ...rest] = parts;
+  } else if (parts[0] === "apis" && parts.length >= 4) {
+    [, group = "", version = "", ...rest] = parts;
+  } else {
+    return other;
+  }
+  const legacyWatch = rest[0] === "watch" && rest.length > 1;
+  if (legacyWatch) rest = rest.slice(1);
+
+  let namespace = "";
+  let [resource = "", name = "", subresource = ""] = rest;
+  if (resource === "namespaces" && name !== "") {
+    namespace = name;
+    if (rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2] ?? "")) {
+      [, , resource = "", name = "", subresource = ""] = rest;
+    }
+  }
+  if (resource === "") return other;
+  const verb = legacyWatch ? "watch" : verbOf(verbMethod, name, query);
+  if (verb === undefined) return other;
+  return { kind: "resource", verb, group, version, resource, namespace, name, subresource };
+}
+
+function verbOf(method: string, name: string, query: URLSearchParams): Verb | undefined {
+  if (method === "GET" || method === "HEAD") {
+    const watch = query.get("watch");
+    // As apiserver's conversion of a bool parameter: present and neither "false" nor "0".
+    const watching = watch !== null && watch.toLowerCase() !== "false" && watch !== "0";
+    if (watching && name === "") return "watch";
+    return name === "" ? "list" : "get";
+  }
+  if (method === "DELETE") return name === "" ? "deletecollection" : "delete";
+  return WRITE_VERBS[method];
+}
+
+function segments(path: string): string[] {
+  const parts: string[] = [];
+  for (const raw of path.split("/")) {
+    if (raw === "") continue;
+    let part: string;
+    try {
+      part = decodeURIComponent(raw);
+    } catch {
+      throw new SyntaxError(`Cannot read the request path: "${raw}" is not valid percent-encoding`);
+    }
+    if (part === "." || part === "..") {
+      throw new SyntaxError(`Cannot read the request path: it contains the segment "${raw}"`);
+    }
+    parts.push(part);
+  }
+  return parts;
+}
+
+/** `apps/v1/deployments`, `v1/pods`: how a resource reads in keys and messages. */
+export function formatGvr({ group, version, resource }: Gvr): string {
+  return group === "" ? `${version}/${resource}` : `${group}/${version}/${resource}`;
+}
+
+/** The path of a collection, as sent to the kube-apiserver. */
+export function collectionPath({ group, version, resource }: Gvr, namespace: string): string {
+  const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+  const inside = namespace === "" ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${root}${inside}/${resource}`;
+}

@@ -1,0 +1,69 @@
+/** `metav1.Status` bodies: how a Kubernetes API says no. */
+
+/** Reasons of `k8s.io/apimachinery/pkg/apis/meta/v1/types.go` that the agent uses. */
+export type StatusReason =
+  | "BadRequest"
+  | "NotFound"
+  | "Expired"
+  | "Timeout"
+  | "ServiceUnavailable"
+  | "NotAcceptable"
+  | "RequestEntityTooLarge"
+  | "NotImplemented"
+  | "InternalError";
+
+/** What a Status tells. */
+export interface StatusOptions {
+  code: number;
+  reason: StatusReason;
+  message: string;
+  details?: {
+    name?: string;
+    group?: string;
+    kind?: string;
+    causes?: { reason: string; message: string }[];
+  };
+}
+
+/** The JSON object of a failure `Status`. */
+export function statusObject(options: StatusOptions): Record<string, unknown> {
+  const { code, reason, message, details } = options;
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason,
+    ...(details && { details }),
+    code,
+  };
+}
+
+/**
+ * A failure as an HTTP response. Never with `Retry-After`: client-go would sleep and try ten times, which
+ * blocks the kubelet's status manager.
+ */
+export function statusResponse(options: StatusOptions): Response {
+  return new Response(JSON.stringify(statusObject(options)) + "\n", {
+    status: options.code,
+    headers: { "content-type": "application/json", "cache-control": "no-cache, private" },
+  });
+}
+
+/** 410 `Expired`: the client must list again. */
+export function expiredStatus(message: string): StatusOptions {
+  return { code: 410, reason: "Expired", message };
+}
+
+/** 504 `Timeout` with the cause by which client-go knows a resourceVersion from the future. */
+export function tooLargeResourceVersion(wanted: string, current: string): StatusOptions {
+  return {
+    code: 504,
+    reason: "Timeout",
+    message: `Too large resource version: ${wanted}, current: ${current}`,
+    details: {
+      causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    },
+  };
+}

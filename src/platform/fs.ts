@@ -1,0 +1,134 @@
+import { type DiskCalls, TemporaryNames, writeAtomic } from "./atomic_write.ts";
+
+/** What is known of a file; it changes whenever the file is written or replaced. */
+export interface FileStat {
+  mtimeMs: number;
+  /** Bytes. */
+  size: number;
+  inode: number;
+}
+
+/**
+ * The disk as a port. Every path is absolute. What fails throws the platform's error, with its `code`
+ * (`ENOENT`, `ENOSPC`, …) and the path in the message.
+ */
+export interface Fs {
+  readText(path: string): Promise<string>;
+  readBytes(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Replaces or creates a file so that a crash leaves old or new, never a mix; durable on return. */
+  writeAtomic(path: string, data: string | Uint8Array, mode: number): Promise<void>;
+  /** Makes a directory and its missing parents; one that is there is given `mode`. */
+  mkdir(path: string, mode: number): Promise<void>;
+  exists(path: string): Promise<boolean>;
+  /** Follows symlinks; undefined when nothing is there. */
+  stat(path: string): Promise<FileStat | undefined>;
+  /** The names in a directory, sorted. */
+  list(path: string): Promise<string[]>;
+  /** Removes a file or an empty directory; one that is not there is fine. */
+  remove(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  chmod(path: string, mode: number): Promise<void>;
+  /** The path as other programs and libraries on this host must spell it (see `--root`). */
+  resolve(path: string): string;
+}
+
+/** True when an error of {@linkcode Fs} means that there is no such file. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof Error && (error as Error & { code?: unknown }).code === "ENOENT";
+}
+
+/** The host's disk, with every path taken to be below `root`. */
+export function createFs(root = "/"): Fs {
+  const prefix = root.replace(/\/+$/, "");
+  const names = new TemporaryNames();
+  const resolve = (path: string) => {
+    if (!path.startsWith("/")) {
+      throw new TypeError(`Cannot use the path "${path}": it is not absolute`);
+    }
+    return `${prefix}${path}`;
+  };
+  /** Runs one call on the resolved path. */
+  async function call<T>(path: string, run: (resolved: string) => Promise<T>): Promise<T> {
+    const resolved = resolve(path);
+    return await run(resolved).catch((error) => {
+      throw withPath(error, resolved);
+    });
+  }
+  const stat = (path: string) =>
+    call(path, async (resolved): Promise<FileStat | undefined> => {
+      try {
+        const { mtime, size, ino } = await Deno.stat(resolved);
+        return { mtimeMs: mtime?.getTime() ?? 0, size, inode: ino ?? 0 };
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    });
+
+  return {
+    resolve,
+    stat,
+    exists: async (path) => await stat(path) !== undefined,
+    readText: (path) => call(path, (resolved) => Deno.readTextFile(resolved)),
+    readBytes: (path) => call(path, (resolved) => Deno.readFile(resolved)),
+    writeAtomic: (path, data, mode) =>
+      call(path, (resolved) =>
+        names.with(
+          resolved,
+          (temporary) => writeAtomic(diskCalls, resolved, temporary, toBytes(data), mode),
+        )),
+    mkdir: (path, mode) =>
+      call(path, async (resolved) => {
+        await Deno.mkdir(resolved, { recursive: true, mode });
+        await Deno.chmod(resolved, mode);
+      }),
+    list: (path) =>
+      call(path, async (resolved) => {
+        const entries = await Array.fromAsync(Deno.readDir(resolved), (entry) => entry.name);
+        return entries.sort();
+      }),
+    remove: (path) =>
+      call(path, async (resolved) => {
+        await Deno.remove(resolved).catch((error) => {
+          if (!isNotFound(error)) throw error;
+        });
+      }),
+    rename: (from, to) => call(from, (resolved) => Deno.rename(resolved, resolve(to))),
+    chmod: (path, mode) => call(path, (resolved) => Deno.chmod(resolved, mode)),
+  };
+}
+
+const diskCalls: DiskCalls = {
+  async create(path, mode) {
+    const file = await Deno.open(path, { write: true, create: true, truncate: true, mode });
+    try {
+      // Before any byte is in it: a file left by a crash may be readable by others.
+      await Deno.chmod(path, mode);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    return {
+      async write(data) {
+        for (let done = 0; done < data.length;) done += await file.write(data.subarray(done));
+      },
+      sync: () => file.sync(),
+      close: () => file.close(),
+    };
+  },
+  rename: (from, to) => Deno.rename(from, to),
+  remove: (path) => Deno.remove(path),
+  async syncDir(path) {
+    using dir = await Deno.open(path, { read: true });
+    await dir.sync();
+  },
+};
+
+function toBytes(data: string | Uint8Array): Uint8Array {
+  return typeof data === "string" ? new TextEncoder().encode(data) : data;
+}
+
+function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && !error.message.includes(path)) error.message += ` ('${path}')`;
+  return error;
+}

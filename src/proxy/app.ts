@@ -1,0 +1,105 @@
+import { Hono } from "hono";
+import { errorMessage } from "../kernel/errors.ts";
+import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
+import { statusResponse } from "../kube/status.ts";
+import type { ProxyRequest } from "./forward.ts";
+import { createGetLane } from "./get_lane.ts";
+import type { Caller } from "./identity.ts";
+import type { LaneContext, LaneHandler } from "./lane_context.ts";
+import { type Lane, laneOf } from "./lanes.ts";
+import { createListLane } from "./list_lane.ts";
+import {
+  createDiscoveryLane,
+  createPassLane,
+  createUpgradeLane,
+  createWriteLane,
+} from "./other_lanes.ts";
+import { createWatchLane } from "./watch_lane.ts";
+
+/** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** The lite-apiserver as a Hono app. */
+export function createProxyApp(
+  context: LaneContext,
+  options: {
+    /** Who sent a request. */
+    callerOf(headers: Headers): Caller;
+    /** A handler failed in a way that nobody foresaw. */
+    failed(request: ProxyRequest, error: unknown): void;
+  },
+): Hono {
+  const handlers: Record<Lane, LaneHandler> = {
+    list: createListLane(context),
+    watch: createWatchLane(context),
+    get: createGetLane(context),
+    discovery: createDiscoveryLane(context),
+    write: createWriteLane(context),
+    ask: createPassLane(context, "ask"),
+    stream: createPassLane(context, "stream"),
+    forward: createPassLane(context, "forward"),
+    upgrade: createUpgradeLane(context),
+  };
+  const app = new Hono();
+  app.all("*", async ({ req: { raw } }) => {
+    const { path, query } = splitUrl(raw.url);
+    let info: RequestInfo;
+    try {
+      info = parseRequestInfo(raw.method, path, query);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      return statusResponse({ code: 400, reason: "BadRequest", message: error.message });
+    }
+    const request: ProxyRequest = {
+      method: raw.method,
+      path,
+      query,
+      headers: raw.headers,
+      info,
+      caller: options.callerOf(raw.headers),
+      signal: AbortSignal.any([raw.signal, context.stop]),
+      readBody: () => readBody(raw),
+    };
+    try {
+      return await handlers[laneOf(request)](request);
+    } catch (error) {
+      if (error instanceof BodyTooLargeError) {
+        return statusResponse({
+          code: 413,
+          reason: "RequestEntityTooLarge",
+          message: error.message,
+        });
+      }
+      // Nobody is there to be told.
+      if (request.signal.aborted) return new Response(null, { status: 503 });
+      options.failed(request, error);
+      const message = `edge-agent could not handle ${raw.method} ${path}: ${errorMessage(error)}`;
+      return statusResponse({ code: 500, reason: "InternalError", message });
+    }
+  });
+  return app;
+}
+
+class BodyTooLargeError extends Error {}
+
+/** Path and query as they came: `URL` would resolve `%2e%2e`. */
+function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const target = start < 0 ? "/" : url.slice(start);
+  const [path = "/", ...search] = target.split("?");
+  return { path, query: new URLSearchParams(search.join("?")) };
+}
+
+async function readBody(raw: Request): Promise<Uint8Array | undefined> {
+  if (raw.body === null) return undefined;
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of raw.body) {
+    size += part.length;
+    if (size > MAX_BODY_BYTES) {
+      throw new BodyTooLargeError(`the request's body is longer than ${MAX_BODY_BYTES} bytes`);
+    }
+    parts.push(part);
+  }
+  return new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+}

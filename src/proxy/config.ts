@@ -1,0 +1,55 @@
+import * as z from "zod/mini";
+import { ByteSize, FilePath, HostPort } from "../config/scalars.ts";
+
+/** What the agent shows the cloud when it speaks for an identity. Files are re-read when they change. */
+const Credential = {
+  /** A kubeconfig whose current context's user is taken. */
+  kubeconfig: z.optional(FilePath),
+  /** PEM; may hold the key too, as the kubelet's `kubelet-client-current.pem` does. */
+  certFile: z.optional(FilePath),
+  keyFile: z.optional(FilePath),
+  tokenFile: z.optional(FilePath),
+};
+
+/** A local client that the agent knows by its own token, and that has the agent's upstream credential. */
+export const IdentityConfig = z.strictObject({
+  /** Names the token file `tokens/<name>` and the kubeconfig `kubeconfigs/<name>.kubeconfig` in the state directory. */
+  name: z.string().check(z.regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "must be a DNS label")),
+  ...Credential,
+});
+export type IdentityConfig = z.output<typeof IdentityConfig>;
+
+/** The `proxy` section. */
+export const ProxyConfig = z.strictObject({
+  /** The TLS listener that clients take for the kube-apiserver. */
+  listen: z.prefault(HostPort, "127.0.0.1:51003"),
+  /** The real kube-apiserver. */
+  upstream: z.strictObject({
+    /** Takes server and CA from the current context of this kubeconfig. */
+    kubeconfig: z.optional(FilePath),
+    server: z.optional(
+      z.url({ protocol: /^https?$/, error: "must be a URL like https://10.0.0.1:6443" }),
+    ),
+    caFile: z.optional(FilePath),
+  }),
+  identities: z.prefault(z.array(IdentityConfig), []),
+  /** Lets clients with bearer tokens of the cluster (pods) through with their own token. */
+  passthrough: z.prefault(z.boolean(), true),
+  /** A plain-HTTP listener on loopback whose every client is taken for `identity`. Off unless set. */
+  plain: z.optional(z.strictObject({ listen: HostPort, identity: z.string() })),
+  /**
+   * What is fetched ahead so that clients can start link-down: API discovery (some 100 KB), also the
+   * OpenAPI documents that `kubectl explain` reads (6 MB, which kube-apiserver does not compress), or
+   * nothing. Whatever a client once fetched is kept in any case.
+   */
+  prefetch: z.prefault(z.enum(["off", "discovery", "openapi"]), "discovery"),
+  /** The newest events kept per scope, so that a slow or returning watcher needs no new list. */
+  eventWindow: z.prefault(
+    z.strictObject({
+      maxEvents: z.prefault(z.int().check(z.minimum(16)), 2_000),
+      maxBytes: z.prefault(ByteSize, "8Mi"),
+    }),
+    {},
+  ),
+});
+export type ProxyConfig = z.output<typeof ProxyConfig>;

@@ -1,0 +1,176 @@
+import { parseJson, scanObject } from "../kube/codec/json.ts";
+import { readObjectMeta, type StoredObject } from "../kube/object_meta.ts";
+import type { ResourceRequest } from "../kube/request_info.ts";
+import { compareResourceVersions, isResourceVersion } from "../kube/resource_version.ts";
+import { matchesSelector, parseLabelSelector, selectedName } from "../kube/selector.ts";
+import { expiredStatus, statusResponse, tooLargeResourceVersion } from "../kube/status.ts";
+import type { ProxyRequest } from "./forward.ts";
+import type { Hub } from "./hub.ts";
+import {
+  describeRequest,
+  isProven,
+  type LaneContext,
+  type LaneHandler,
+  prove,
+} from "./lane_context.ts";
+import { listHub, listNextPage, type ListOptions, parseContinue } from "./list_response.ts";
+import { ListTee } from "./list_tee.ts";
+import { chooseRepresentation, formatScope, type Scope, scopeOf } from "./scope.ts";
+import { UnreachableError } from "./upstream.ts";
+
+/** LIST: from the hub where any version will do, else from the cloud, and from the hub when it is away. */
+export function createListLane(context: LaneContext): LaneHandler {
+  const { scopes, forwarder, marks, metrics, seen } = context;
+  const tee = new ListTee();
+
+  const serve = (request: ProxyRequest, hub: Hub, options: Partial<ListOptions> = {}) => {
+    const { scope } = hub;
+    const offline = !context.link.isOpen || hub.freshness === "declared";
+    const knownAt = scopes.isReflected(scope) ? undefined : hub.listedAtMs;
+    const headers = offline ? marks.headers(formatScope(scope), knownAt) : undefined;
+    seen.see(request.caller.key, scope, hub.resourceVersion);
+    metrics.answered("list", offline ? "cache" : "hub");
+    return listHub(hub, { limit: 0, ...options, headers });
+  };
+
+  const fromCache = (request: ProxyRequest, scope: Scope, acceptsPlain: boolean) => {
+    const { query } = request;
+    const limit = limitOf(query);
+    const wanted = query.get("resourceVersion") ?? "";
+    if (query.has("continue")) {
+      return statusResponse(expiredStatus(
+        "The provided continue parameter was given by the API server, which can not be reached: start a new list without it.",
+      ));
+    }
+    const found = findContent(context, scope, acceptsPlain);
+    if (found === undefined) {
+      metrics.answered("list", "unknown");
+      return marks.unknown(`Cannot list for ${describeRequest(request)}`);
+    }
+    const { hub, options } = found;
+    if (isResourceVersion(wanted) && compareResourceVersions(hub.resourceVersion, wanted) < 0) {
+      return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
+    }
+    return serve(request, hub, { ...options, limit: wanted === "0" ? 0 : limit });
+  };
+
+  return async (request) => {
+    const { query, headers, caller, signal } = request;
+    const representation = chooseRepresentation(headers.get("accept"));
+    if (representation === undefined) return await passList(context, request);
+    const info = request.info as ResourceRequest;
+    const scope = scopeOf(caller.key, info, query, representation);
+    const acceptsPlain = representation.as !== "table" ||
+      chooseRepresentation(withoutTables(headers.get("accept")))?.as === "object";
+
+    const token = parseContinue(query.get("continue") ?? "");
+    if (token !== undefined) {
+      const found = findContent(context, scope, acceptsPlain);
+      if (found === undefined) return marks.unknown(`Cannot continue ${describeRequest(request)}`);
+      return listNextPage(found.hub, token, { limit: limitOf(query), ...found.options });
+    }
+
+    const wanted = query.get("resourceVersion") ?? "";
+    const anyVersion = query.get("resourceVersionMatch") !== "Exact" && !query.has("continue") &&
+      (wanted === "0" || (isResourceVersion(wanted) && scopes.isReflected(scope)));
+    if (anyVersion && representation.as !== "table" && isProven(context, request)) {
+      const hub = scopes.reflect(scope);
+      const { state } = await scopes.ready(hub, "current", signal);
+      if (state === "ready") {
+        if (wanted === "0" || await scopes.reaches(hub, wanted, signal)) return serve(request, hub);
+        return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
+      }
+      if (state === "unknown") return fromCache(request, scope, acceptsPlain);
+    }
+    try {
+      const { accept } = representation;
+      const response = await forwarder.read(request, { purpose: "list", accept });
+      prove(context, request, response);
+      metrics.answered("list", "cloud");
+      if (response.status !== 200 || scopes.isReflected(scope)) return response;
+      const mayKeep = () => !scopes.isReflected(scope);
+      return tee.pass(response, scopes.hub(scope), query.get("continue") ?? "", mayKeep);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      if (!isProven(context, request)) return marks.unknown(`Cannot ${describeRequest(request)}`);
+      return fromCache(request, scope, acceptsPlain);
+    }
+  };
+}
+
+/** A list in an encoding that the agent does not read. */
+async function passList(context: LaneContext, request: ProxyRequest): Promise<Response> {
+  try {
+    return await context.forwarder.read(request, { purpose: "list" });
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    return context.marks.unknown(`Cannot list for ${describeRequest(request)}`);
+  }
+}
+
+function limitOf(query: URLSearchParams): number {
+  const limit = Number(query.get("limit") ?? 0);
+  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
+}
+
+function withoutTables(accept: string | null): string {
+  return (accept ?? "*/*").split(",").filter((range) => !/;\s*as=Table/.test(range)).join(",");
+}
+
+/**
+ * What can answer for a scope: its own hub; for a Table that is older than the objects, or missing, the
+ * objects; else a wider scope of the same caller, narrowed here.
+ */
+function findContent(
+  { scopes }: LaneContext,
+  scope: Scope,
+  acceptsPlain: boolean,
+): { hub: Hub; options: Partial<ListOptions> } | undefined {
+  const own = scopes.hub(scope);
+  const held = own.freshness !== "empty";
+  if (scope.representation !== "table") {
+    return held ? { hub: own, options: {} } : findWider({ scopes }, scope);
+  }
+  const plain: Scope = { ...scope, representation: "object", variant: "" };
+  const objects = acceptsPlain ? findContent({ scopes } as LaneContext, plain, true) : undefined;
+  if (!held) return objects;
+  const newer = objects !== undefined &&
+    compareResourceVersions(objects.hub.changeVersion, own.resourceVersion) > 0;
+  return newer ? objects : { hub: own, options: {} };
+}
+
+/** A hub of the same caller that covers the scope, and how to narrow it. */
+function findWider(
+  { scopes }: Pick<LaneContext, "scopes">,
+  scope: Scope,
+): { hub: Hub; options: Partial<ListOptions> } | undefined {
+  const name = selectedName(scope.fieldSelector);
+  if (scope.fieldSelector !== "" && name === undefined) return undefined;
+  let labels: ReturnType<typeof parseLabelSelector>;
+  try {
+    labels = parseLabelSelector(scope.labelSelector);
+  } catch {
+    return undefined;
+  }
+  const hub = scopes.siblings(scope.caller, scope).find(({ scope: wider }) =>
+    wider.representation === scope.representation && wider.variant === scope.variant &&
+    wider.labelSelector === "" && wider.fieldSelector === "" &&
+    (wider.namespace === "" || wider.namespace === scope.namespace)
+  );
+  if (hub === undefined) return undefined;
+  const inside = scope.namespace === "" || hub.scope.namespace !== ""
+    ? {}
+    // "0" follows "/" in ASCII: all keys of the namespace lie between.
+    : { range: { after: `${scope.namespace}/`, before: `${scope.namespace}0` } };
+  const filter = (object: StoredObject) =>
+    (name === undefined || readObjectMeta(object.body).name === name) &&
+    (labels.length === 0 || matchesSelector(labels, (key) => labelsOf(object)[key]));
+  return { hub, options: { ...inside, filter } };
+}
+
+function labelsOf({ body }: StoredObject): Record<string, string> {
+  const range = scanObject(body).get("metadata");
+  const metadata = range &&
+    parseJson(body.subarray(...range)) as { labels?: Record<string, string> };
+  return metadata?.labels ?? {};
+}

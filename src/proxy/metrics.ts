@@ -1,0 +1,74 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+/** Where an answer came from. `unknown`: nobody could answer. */
+export type Source = "cloud" | "hub" | "cache" | "unknown";
+
+/** What the proxy counts. */
+export interface ProxyMetrics {
+  answered(lane: string, source: Source): void;
+  watchers: Gauge;
+  watchesEnded: Counter<"reason">;
+  relists: Counter;
+  reflectorFailures: Counter<"code">;
+  linkState: Gauge<"state">;
+  scopes: Gauge;
+  storeFailures: Counter;
+  storeSetAside: Counter;
+}
+
+/** Registers the proxy's metrics. */
+export function createProxyMetrics(registry: Registry): ProxyMetrics {
+  const registers = [registry];
+  const requests = new Counter({
+    name: "edge_agent_proxy_requests_total",
+    help: "Requests by lane and by where the answer came from.",
+    labelNames: ["lane", "source"],
+    registers,
+  });
+  return {
+    answered: (lane, source) => requests.inc({ lane, source }),
+    watchers: new Gauge({
+      name: "edge_agent_proxy_watchers_count",
+      help: "Open watches of local clients.",
+      registers,
+    }),
+    watchesEnded: new Counter({
+      name: "edge_agent_proxy_watches_ended_total",
+      help: "Ended watches of local clients by reason.",
+      labelNames: ["reason"],
+      registers,
+    }),
+    relists: new Counter({
+      name: "edge_agent_proxy_relists_total",
+      help: "Whole lists taken from the API server.",
+      registers,
+    }),
+    reflectorFailures: new Counter({
+      name: "edge_agent_proxy_reflector_failures_total",
+      help: "Failed tries to list or watch at the API server by code.",
+      labelNames: ["code"],
+      registers,
+    }),
+    linkState: new Gauge({
+      name: "edge_agent_proxy_link_state_info",
+      help: "1 for the state that the link to the API server is in.",
+      labelNames: ["state"],
+      registers,
+    }),
+    scopes: new Gauge({
+      name: "edge_agent_proxy_scopes_count",
+      help: "Collections that are mirrored.",
+      registers,
+    }),
+    storeFailures: new Counter({
+      name: "edge_agent_proxy_store_failures_total",
+      help: "Times that state.db began to refuse writes.",
+      registers,
+    }),
+    storeSetAside: new Counter({
+      name: "edge_agent_proxy_store_set_aside_total",
+      help: "Damaged state files that were set aside.",
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,112 @@
+import { toAnswer, toResponse } from "../kube/answer.ts";
+import type { ResourceRequest } from "../kube/request_info.ts";
+import { statusResponse } from "../kube/status.ts";
+import { forgetObject } from "./get_lane.ts";
+import { discoveryKey } from "./kept.ts";
+import {
+  describeRequest,
+  isProven,
+  type LaneContext,
+  type LaneHandler,
+  prove,
+} from "./lane_context.ts";
+import { UnreachableError } from "./upstream.ts";
+
+/** Largest discovery or OpenAPI document that is kept. */
+const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+
+/** Discovery, `/version`, OpenAPI: kept per path and Accept, the same for every caller. */
+export function createDiscoveryLane(context: LaneContext): LaneHandler {
+  const { forwarder, kept, marks, metrics } = context;
+  return async (request) => {
+    const accept = request.headers.get("accept");
+    try {
+      const response = await forwarder.read(request, { purpose: "short" });
+      prove(context, request, response);
+      metrics.answered("discovery", "cloud");
+      if (response.status !== 200 || !isProven(context, request)) return response;
+      const answer = await toAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
+      kept.keep(discoveryKey(request.path, accept), answer);
+      return toResponse(answer);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      const answer = isProven(context, request) ? kept.discovery(request.path, accept) : undefined;
+      if (answer === undefined) {
+        metrics.answered("discovery", "unknown");
+        return marks.unknown(`Cannot ${describeRequest(request)}`);
+      }
+      metrics.answered("discovery", "cache");
+      const headers = { ...answer.headers, ...marks.headers("discovery", answer.atMs) };
+      const etag = answer.headers.etag;
+      if (etag !== undefined && request.headers.get("if-none-match") === etag) {
+        return new Response(null, { status: 304, headers });
+      }
+      return toResponse({ ...answer, headers });
+    }
+  };
+}
+
+/** Writes: sent at most once; never a success that is lost. */
+export function createWriteLane(context: LaneContext): LaneHandler {
+  const { forwarder, marks, metrics } = context;
+  return async (request) => {
+    const body = await request.readBody();
+    try {
+      const response = await forwarder.send(request, { purpose: "short", body });
+      prove(context, request, response);
+      metrics.answered("write", "cloud");
+      const info = request.info as ResourceRequest;
+      if (info.verb === "delete" && response.ok) forgetObject(context, request.caller.key, info);
+      return response;
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      metrics.answered("write", "unknown");
+      const what = `Cannot ${describeRequest(request)}`;
+      return error.sent ? marks.outcomeUnknown(what) : marks.notSent(what);
+    }
+  };
+}
+
+/** How the lanes differ whose answers are never kept. */
+const PASSED = {
+  /** Questions in a body, which only the cloud can answer. */
+  ask: { purpose: "short", offline: "unknown" },
+  /** Strangers, impersonation, and what is not an object. */
+  forward: { purpose: "stream", offline: "unknown" },
+  /** Logs and proxied requests: honestly unavailable without a link. */
+  stream: { purpose: "stream", offline: "not-sent" },
+} as const;
+
+/** What is passed on and never kept. */
+export function createPassLane(context: LaneContext, lane: keyof typeof PASSED): LaneHandler {
+  const { forwarder, marks, metrics } = context;
+  const { purpose, offline } = PASSED[lane];
+  return async (request) => {
+    const body = await request.readBody();
+    try {
+      const response = await forwarder.send(request, { purpose, body });
+      if (lane !== "forward") prove(context, request, response);
+      metrics.answered(lane, "cloud");
+      return response;
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      metrics.answered(lane, "unknown");
+      const what = `Cannot ${describeRequest(request)}`;
+      return offline === "not-sent" && !error.sent ? marks.notSent(what) : marks.unknown(what);
+    }
+  };
+}
+
+/** exec, attach, port-forward. */
+export function createUpgradeLane({ metrics }: LaneContext): LaneHandler {
+  return (request) => {
+    metrics.answered("upgrade", "unknown");
+    return Promise.resolve(statusResponse({
+      code: 501,
+      reason: "NotImplemented",
+      message: `Cannot ${
+        describeRequest(request)
+      }: this version of edge-agent does not carry exec, attach and port-forward; use the API server's own address for them`,
+    }));
+  };
+}

@@ -1,0 +1,139 @@
+import type { Clock } from "../kernel/clock.ts";
+import { errorMessage } from "../kernel/errors.ts";
+import { toAnswer } from "../kube/answer.ts";
+import { parseJson } from "../kube/codec/json.ts";
+import type { ProxyConfig } from "./config.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Caller } from "./identity.ts";
+import { discoveryKey, type KeptAnswers } from "./kept.ts";
+import type { Link } from "./link.ts";
+
+/** What prefetching works with. */
+export interface PrefetchOptions {
+  extent: ProxyConfig["prefetch"];
+  /** On whose behalf. */
+  caller: Caller;
+  forwarder: Forwarder;
+  kept: KeptAnswers;
+  link: Link;
+  clock: Clock;
+  /** Called once per round with the number of documents that were new. */
+  fetched(documents: number): void;
+  failed(message: string): void;
+}
+
+/** As kubectl and client-go ask for discovery (KEP-3352), and as older clients do. */
+const AGGREGATED =
+  "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+const PLAIN = "application/json";
+
+const DAY_MS = 24 * 3_600_000;
+const RECHECK_MS = 3_600_000;
+const RETRY_MS = 60_000;
+const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Fetches what clients need to start without a link, one document after the other: at the first link, once
+ * a day, and when the API server's version changed. Works until `signal` aborts.
+ */
+export async function prefetch(options: PrefetchOptions, signal: AbortSignal): Promise<void> {
+  const { extent, clock, link, fetched, failed } = options;
+  if (extent === "off") return;
+  while (!signal.aborted) {
+    await link.decided(signal);
+    await link.pause(0, signal);
+    if (signal.aborted) return;
+    let waitMs = RECHECK_MS;
+    try {
+      const documents = await round(options, signal);
+      if (documents > 0) fetched(documents);
+    } catch (error) {
+      if (signal.aborted) return;
+      failed(errorMessage(error));
+      waitMs = RETRY_MS;
+    }
+    await clock.sleep(waitMs, signal);
+  }
+}
+
+/** Everything that is missing or old; the number of documents that came. */
+async function round(options: PrefetchOptions, signal: AbortSignal): Promise<number> {
+  const { kept, clock, extent } = options;
+  const before = kept.get(discoveryKey("/version", PLAIN));
+  const version = await fetchDocument(options, "/version", PLAIN, signal);
+  const changed = before === undefined || text(before.body) !== text(version);
+  let count = 0;
+  const take = async (path: string, accept: string): Promise<Uint8Array | undefined> => {
+    const known = kept.get(discoveryKey(path, accept));
+    if (known !== undefined && !changed && clock.now() - known.atMs < DAY_MS) return known.body;
+    const body = await fetchDocument(options, path, accept, signal).catch((error) => {
+      if (signal.aborted || !options.link.isOpen) throw error;
+      // One group whose aggregated server is away must not keep the others from being fetched.
+      return undefined;
+    });
+    if (body !== undefined) count++;
+    return body;
+  };
+  for (const accept of [AGGREGATED, PLAIN]) {
+    await take("/api", accept);
+    await take("/apis", accept);
+  }
+  for (const path of await groupPaths(take)) await take(path, PLAIN);
+  if (extent === "openapi") {
+    const index = parse(await take("/openapi/v3", PLAIN)) as {
+      paths?: Record<string, { serverRelativeURL?: string }>;
+    };
+    for (const { serverRelativeURL = "" } of Object.values(index.paths ?? {})) {
+      const [path = "", search = ""] = serverRelativeURL.split("?");
+      // The hash in the URL changes with the document: one that is kept under it is right for ever.
+      const marker = discoveryKey(path, search);
+      if (!path.startsWith("/openapi/") || kept.get(marker) !== undefined) continue;
+      const body = await fetchDocument(options, path, PLAIN, signal, search);
+      kept.keep(marker, { status: 204, headers: {}, body: body.subarray(0, 0) });
+      count++;
+    }
+  }
+  return count;
+}
+
+/** `/api/v1` and every `/apis/<group>/<version>`. */
+async function groupPaths(
+  take: (path: string, accept: string) => Promise<Uint8Array | undefined>,
+): Promise<string[]> {
+  const groups = parse(await take("/apis", PLAIN)) as {
+    groups?: { versions?: { groupVersion?: string }[] }[];
+  };
+  const versions = (groups.groups ?? []).flatMap((group) => group.versions ?? []);
+  return ["/api/v1", ...versions.map(({ groupVersion }) => `/apis/${groupVersion}`)];
+}
+
+async function fetchDocument(
+  { forwarder, kept, caller }: PrefetchOptions,
+  path: string,
+  accept: string,
+  signal: AbortSignal,
+  search = "",
+): Promise<Uint8Array> {
+  const response = await forwarder.read({
+    method: "GET",
+    path,
+    query: new URLSearchParams(search),
+    headers: new Headers({ accept, "user-agent": "edge-agent" }),
+    info: { kind: "non-resource", method: "GET", path },
+    caller,
+    signal,
+    readBody: () => Promise.resolve(undefined),
+  }, { purpose: "list" });
+  const answer = await toAnswer(response, signal, MAX_DOCUMENT_BYTES);
+  if (answer.status !== 200) throw new Error(`GET ${path} was answered ${answer.status}`);
+  kept.keep(discoveryKey(path, accept), answer);
+  return answer.body;
+}
+
+function parse(body: Uint8Array | undefined): unknown {
+  return body === undefined ? {} : parseJson(body);
+}
+
+function text(body: Uint8Array): string {
+  return new TextDecoder().decode(body);
+}

@@ -1,0 +1,230 @@
+import { Backoff } from "../kernel/backoff.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { RefusedError } from "../kube/answer.ts";
+import { Reflector, type Send } from "../kube/reflector.ts";
+import { formatGvr, type Gvr } from "../kube/request_info.ts";
+import { compareResourceVersions } from "../kube/resource_version.ts";
+import type { WindowLimits } from "./event_window.ts";
+import { Hub } from "./hub.ts";
+import type { Link } from "./link.ts";
+import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
+import type { StateStore } from "./store/state_store.ts";
+import { UnreachableError } from "./upstream.ts";
+
+/** How a hub can serve. */
+export type Readiness =
+  | { state: "ready" }
+  /** The cloud said no to the reflector; the client deserves the cloud's own answer. */
+  | { state: "refused"; error: RefusedError }
+  /** Nothing was ever heard of this scope. */
+  | { state: "unknown" };
+
+/** What the registry works with. */
+export interface ScopesOptions {
+  store: StateStore;
+  link: Link;
+  clock: Clock;
+  limits: WindowLimits;
+  random: () => number;
+  /** Ends every reflector. */
+  signal: AbortSignal;
+  /** Sends on behalf of a scope's caller. */
+  sendFor(scope: Scope): Send;
+  /** An object is known to be gone. */
+  deleted(scope: Scope, key: string, resourceVersion: string): void;
+  relisted(scope: Scope, differences: number): void;
+  failed(scope: Scope, error: unknown): void;
+}
+
+/** Time that a client waits for a resourceVersion from the future. */
+const FRESH_ENOUGH_MS = 3_000;
+
+/** A hub, and its reflector once somebody wants the scope watched. */
+interface Entry {
+  hub: Hub;
+  reflecting: Promise<void> | undefined;
+}
+
+/** Every scope that is known: those that are mirrored and those that only passed by as lists. */
+export class Scopes {
+  readonly #options: ScopesOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** The entries of one caller and resource: `caller|gvr`. */
+  readonly #byResource = new Map<string, Entry[]>();
+  #nextId = 1;
+
+  constructor(options: ScopesOptions) {
+    this.#options = options;
+    for (const row of options.store.scopes()) {
+      this.#nextId = Math.max(this.#nextId, row.id + 1);
+      this.#add(parseScope(row.key), row);
+    }
+    options.link.subscribe(({ state }) => {
+      if (state === "down" || state === "rejected") this.#linkDown();
+    });
+  }
+
+  #add(scope: Scope, row?: ConstructorParameters<typeof Hub>[0]["row"]): Entry {
+    const { store, limits, relisted, clock } = this.#options;
+    const hub = new Hub({
+      id: row?.id ?? this.#nextId++,
+      scope,
+      store,
+      limits,
+      row,
+      now: () => clock.now(),
+      events: {
+        relisted,
+        deleted: (scope, key, resourceVersion) => this.#deleted(scope, key, resourceVersion),
+      },
+    });
+    const entry: Entry = { hub, reflecting: undefined };
+    this.#entries.set(formatScope(scope), entry);
+    const resource = resourceKey(scope.caller, scope);
+    const siblings = this.#byResource.get(resource);
+    if (siblings === undefined) this.#byResource.set(resource, [entry]);
+    else siblings.push(entry);
+    return entry;
+  }
+
+  #linkDown(): void {
+    for (const { hub } of this.#entries.values()) hub.linkDown();
+  }
+
+  #deleted(scope: Scope, key: string, resourceVersion: string): void {
+    if (!provesDeletion(scope)) return;
+    this.#options.deleted(scope, key, resourceVersion);
+    for (
+      const { hub, reflecting } of this.#byResource.get(resourceKey(scope.caller, scope)) ?? []
+    ) {
+      if (reflecting === undefined) hub.foundDeleted(key, resourceVersion);
+    }
+  }
+
+  /** The hub of a scope, which is made if need be, without a reflector. */
+  hub(scope: Scope): Hub {
+    return this.#entry(scope).hub;
+  }
+
+  #entry(scope: Scope): Entry {
+    return this.#entries.get(formatScope(scope)) ?? this.#add(scope);
+  }
+
+  /** Whether the scope is being mirrored. */
+  isReflected(scope: Scope): boolean {
+    return this.#entries.get(formatScope(scope))?.reflecting !== undefined;
+  }
+
+  /** The hub of a scope that is mirrored from now on. */
+  reflect(scope: Scope): Hub {
+    const entry = this.#entry(scope);
+    if (entry.reflecting === undefined) {
+      const { clock, random, link, signal, sendFor, failed } = this.#options;
+      const { hub } = entry;
+      hub.beginReflecting();
+      if (!link.isOpen) hub.linkDown();
+      const stop = new AbortController();
+      const reflector = new Reflector({
+        target: scopeTarget(scope),
+        send: sendFor(scope),
+        sink: {
+          position: () => hub.position(),
+          catchUp: () => hub.catchUp(),
+          replace: () => hub.replace(),
+          change: (event) => hub.change(event),
+          bookmark: (resourceVersion) => hub.bookmark(resourceVersion),
+          caughtUp: () => hub.caughtUp(),
+          refused: (error) => {
+            hub.refused(error);
+            // A token that expired or was never good: its owner brings a new one.
+            if (error.answer.status === 401) stop.abort();
+          },
+          failed: (error) => {
+            // Something between answers for the cloud: as good as a link that is down.
+            if (error instanceof UnreachableError && error.answered) hub.linkDown();
+            failed(scope, error);
+          },
+        },
+        backoff: new Backoff(clock, { random }),
+        monotonic: () => clock.monotonic(),
+        pause: (ms, signal) => link.pause(ms, signal),
+        random,
+      });
+      entry.reflecting = reflector.run(AbortSignal.any([signal, stop.signal])).then(() => {
+        entry.reflecting = undefined;
+      });
+    }
+    return entry.hub;
+  }
+
+  /** The hubs of a caller and resource that hold something, in any representation. */
+  siblings(caller: string, gvr: Gvr): Hub[] {
+    return (this.#byResource.get(resourceKey(caller, gvr)) ?? [])
+      .map(({ hub }) => hub).filter((hub) => hub.freshness !== "empty");
+  }
+
+  /** All hubs. */
+  *hubs(): Iterable<{ hub: Hub; reflected: boolean }> {
+    for (const { hub, reflecting } of this.#entries.values()) {
+      yield { hub, reflected: reflecting !== undefined };
+    }
+  }
+
+  /**
+   * Waits until a hub can serve: `current` content, or with `known` any content whose version is known.
+   */
+  async ready(hub: Hub, need: "current" | "known", signal: AbortSignal): Promise<Readiness> {
+    for (;;) {
+      const { freshness, refusal } = hub;
+      if (freshness === "current" || freshness === "declared") return { state: "ready" };
+      if (freshness === "stale" && need === "known") return { state: "ready" };
+      if (refusal !== undefined) return { state: "refused", error: refusal };
+      if (!this.#options.link.isOpen || signal.aborted) return { state: "unknown" };
+      await this.#change(hub, signal);
+    }
+  }
+
+  /** Waits until a hub knows `resourceVersion`; false if that takes too long, as in the watch cache. */
+  async reaches(hub: Hub, resourceVersion: string, signal: AbortSignal): Promise<boolean> {
+    const { link, clock } = this.#options;
+    const behind = () => compareResourceVersions(hub.resourceVersion, resourceVersion) < 0;
+    if (!behind() || !link.isOpen) return !behind();
+    const enough = new AbortController();
+    const unsubscribe = hub.subscribe(() => behind() || enough.abort());
+    await clock.sleep(FRESH_ENOUGH_MS, AbortSignal.any([enough.signal, signal]));
+    unsubscribe();
+    return !behind();
+  }
+
+  #change(hub: Hub, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        for (const stop of stops) stop();
+        signal.removeEventListener("abort", finish);
+        resolve();
+      };
+      const stops = [hub.subscribe(finish), this.#options.link.subscribe(finish)];
+      signal.addEventListener("abort", finish, { once: true });
+    });
+  }
+
+  /** Resolves when every reflector has ended; abort the signal first. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map((entry) => entry.reflecting));
+  }
+}
+
+function resourceKey(caller: string, gvr: Gvr): string {
+  return `${caller}|${formatGvr(gvr)}`;
+}
+
+/**
+ * Whether a DELETED in this scope means that the object is gone: with a selector it may only have stopped
+ * matching. Names never change, nor does a pod's node.
+ */
+function provesDeletion({ labelSelector, fieldSelector }: Scope): boolean {
+  return labelSelector === "" &&
+    fieldSelector.split(",").every((term) =>
+      term === "" || /^(metadata\.name|metadata\.namespace|spec\.nodeName)==?[^!]*$/.test(term)
+    );
+}

@@ -1,0 +1,91 @@
+import type { StoredObject } from "../../kube/object_meta.ts";
+import type { Operation } from "./schema.ts";
+
+/** A whole answer as kept for the time without a link. */
+export interface KeptAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: Uint8Array;
+  /** Empty when the answer is not a versioned object. */
+  resourceVersion: string;
+  /** Wall clock when it was received, ms since the Unix epoch. */
+  atMs: number;
+}
+
+/** A scope's row. */
+export interface ScopeRow {
+  id: number;
+  key: string;
+  rv: string;
+  changeRv: string;
+  complete: boolean;
+  /** JSON of what a list of the scope says beside its items. */
+  head: string;
+}
+
+/** Changes that are not known to be in the file yet, newest per key; `null` means gone. */
+export class Overlay {
+  readonly scopes = new Map<number, ScopeRow>();
+  readonly items = new Map<number, Map<string, StoredObject | null>>();
+  readonly kept = new Map<string, KeptAnswer | null>();
+  /** Bytes of the bodies held. */
+  bytes = 0;
+
+  get isEmpty(): boolean {
+    return this.scopes.size === 0 && this.items.size === 0 && this.kept.size === 0;
+  }
+
+  setItem(scope: number, key: string, object: StoredObject | null): void {
+    let items = this.items.get(scope);
+    if (items === undefined) this.items.set(scope, items = new Map());
+    this.bytes += (object?.body.length ?? 0) - (items.get(key)?.body.length ?? 0);
+    items.set(key, object);
+  }
+
+  setKept(key: string, answer: KeptAnswer | null): void {
+    this.bytes += (answer?.body.length ?? 0) - (this.kept.get(key)?.body.length ?? 0);
+    this.kept.set(key, answer);
+  }
+
+  /** Lays a newer overlay over this one. */
+  add(newer: Overlay): void {
+    for (const [id, row] of newer.scopes) this.scopes.set(id, row);
+    for (const [scope, items] of newer.items) {
+      for (const [key, object] of items) this.setItem(scope, key, object);
+    }
+    for (const [key, answer] of newer.kept) this.setKept(key, answer);
+  }
+
+  /** The changes as operations of one transaction. */
+  toOperations(): Operation[] {
+    const operations: Operation[] = [];
+    for (const row of this.scopes.values()) operations.push({ op: "scope", ...row });
+    for (const [scope, items] of this.items) {
+      for (const [key, object] of items) {
+        if (object === null) {
+          operations.push({ op: "remove", scope, key });
+        } else {
+          const { uid, resourceVersion: rv, body } = object;
+          operations.push({ op: "put", scope, key, uid, rv, body });
+        }
+      }
+    }
+    for (const [key, answer] of this.kept) {
+      if (answer === null) {
+        operations.push({ op: "forget", key });
+      } else {
+        const { status, headers, resourceVersion: rv, atMs: at, body } = answer;
+        operations.push({
+          op: "keep",
+          key,
+          status,
+          headers: JSON.stringify(headers),
+          rv,
+          at,
+          body,
+        });
+      }
+    }
+    return operations;
+  }
+}

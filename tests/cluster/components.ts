@@ -1,0 +1,39 @@
+/**
+ * The one table of what is built: a line here and a `tool` line in go.mod is all that a further
+ * component needs.
+ *
+ * @module
+ */
+
+/** A program that the build makes from a Go package. */
+export interface Component {
+  /** Go import path of its main package; every one but our own is a `tool` of go.mod. */
+  readonly package: string;
+  /** What `go build` calls the program, where that is not the component's name. */
+  readonly builtAs?: string;
+}
+
+// To come, for the node's side: k8s.io/kubernetes/cmd/{kubelet,kube-proxy,kube-scheduler}, flanneld
+// with its CNI plugin, CoreDNS.
+const TABLE = {
+  "etcd": { package: "go.etcd.io/etcd/server/v3", builtAs: "server" },
+  "kube-apiserver": { package: "k8s.io/kubernetes/cmd/kube-apiserver" },
+  "kube-controller-manager": { package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
+  "kubectl": { package: "k8s.io/kubernetes/cmd/kubectl" },
+  "informer": { package: "./informer" },
+} satisfies Record<string, Component>;
+
+/** Name of a component, and of its program in the cache. */
+export type ComponentName = keyof typeof TABLE;
+
+/** All components by name. */
+export const COMPONENTS: Readonly<Record<ComponentName, Component>> = TABLE;
+
+/** The module whose version the Kubernetes programs report. */
+export const KUBERNETES_MODULE = "k8s.io/kubernetes";
+
+/** Go packages that hold the version that is reported and compared by clients. */
+export const VERSION_PACKAGES = [
+  "k8s.io/component-base/version",
+  "k8s.io/client-go/pkg/version",
+] as const;
