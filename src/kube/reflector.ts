@@ -1,7 +1,8 @@
 import type { Backoff } from "../kernel/backoff.ts";
 import { ExpiredError, RefusedError, toAnswer } from "./answer.ts";
 import { chunksOf } from "./body.ts";
-import { type ListHead, ListSplitter, parseJson } from "./codec/json.ts";
+import { parseJson } from "./codec/json.ts";
+import { type ListHead, ListSplitter } from "./codec/list.ts";
 import { readObjectMeta } from "./object_meta.ts";
 import { isResourceVersion } from "./resource_version.ts";
 import { FrameSplitter, parseWatchEvent, type WatchEvent } from "./watch_event.ts";

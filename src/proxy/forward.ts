@@ -1,7 +1,8 @@
 import type { RequestInfo } from "../kube/request_info.ts";
 import type { Caller, Identities } from "./identity.ts";
 import type { Link } from "./link.ts";
-import { isMiddlebox, type Purpose, UnreachableError, type Upstream } from "./upstream.ts";
+import type { Purpose } from "./connections.ts";
+import { isMiddlebox, UnreachableError, type Upstream } from "./upstream.ts";
 
 /** A request of a client, read. */
 export interface ProxyRequest {

@@ -19,9 +19,6 @@ import { UnreachableError } from "./upstream.ts";
 /** Largest object that is kept: etcd's limit is 1.5 MiB, JSON may triple it. */
 const MAX_OBJECT_BYTES = 8 * 1024 * 1024;
 
-/** Representations under which an answer may have been kept. */
-const VARIANTS = ["object", "metadata", "table"] as const;
-
 /** GET of one object: the cloud's answer, kept for the time without it. */
 export function createGetLane(context: LaneContext): LaneHandler {
   const { forwarder, kept, marks, metrics, seen } = context;
@@ -37,7 +34,7 @@ export function createGetLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("get", "cloud");
       if (response.status === 404 && info.subresource === "") {
-        forgetObject(context, caller.key, info);
+        kept.forgetObject(caller.key, info, objectKey(info.namespace, info.name));
       }
       if (key === undefined || response.status !== 200) return response;
       const answer = await toAnswer(response, request.signal, MAX_OBJECT_BYTES);
@@ -58,16 +55,6 @@ export function createGetLane(context: LaneContext): LaneHandler {
       return answerOffline(context, request, info, representation);
     }
   };
-}
-
-/** An object is gone: answers that hold it are forgotten. */
-export function forgetObject(
-  { kept }: Pick<LaneContext, "kept">,
-  caller: string,
-  info: Pick<ResourceRequest, "group" | "version" | "resource" | "namespace" | "name">,
-): void {
-  const key = objectKey(info.namespace, info.name);
-  for (const variant of VARIANTS) kept.forget(objectAnswerKey(caller, info, key, variant));
 }
 
 function answerKey(caller: string, info: ResourceRequest, as: Representation["as"]): string {

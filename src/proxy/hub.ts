@@ -1,5 +1,5 @@
 import type { RefusedError } from "../kube/answer.ts";
-import type { ListHead } from "../kube/codec/json.ts";
+import type { ListHead } from "../kube/codec/list.ts";
 import {
   type ItemType,
   itemTypeOf,

@@ -42,8 +42,11 @@ export class KeptAnswers {
     return this.#store.kept(key);
   }
 
-  forget(key: string): void {
-    this.#store.forget(key);
+  /** An object is gone: every answer that holds it is forgotten. */
+  forgetObject(caller: string, gvr: Gvr, objectKey: string): void {
+    for (const variant of ["object", "metadata", "table"]) {
+      this.#store.forget(objectAnswerKey(caller, gvr, objectKey, variant));
+    }
   }
 
   /** The kept discovery answer of a path that suits an Accept header best. */

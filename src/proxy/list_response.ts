@@ -1,4 +1,5 @@
-import { concatBytes, formatListOpening, LIST_CLOSING } from "../kube/codec/json.ts";
+import { concatBytes } from "../kube/codec/json.ts";
+import { formatListOpening, LIST_CLOSING } from "../kube/codec/list.ts";
 import type { StoredObject } from "../kube/object_meta.ts";
 import { compareResourceVersions, isResourceVersion } from "../kube/resource_version.ts";
 import { expiredStatus, statusResponse } from "../kube/status.ts";

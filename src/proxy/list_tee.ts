@@ -1,4 +1,4 @@
-import { type ListHead, ListSplitter } from "../kube/codec/json.ts";
+import { type ListHead, ListSplitter } from "../kube/codec/list.ts";
 import type { Replacement } from "../kube/reflector.ts";
 import { isResourceVersion } from "../kube/resource_version.ts";
 import type { Hub } from "./hub.ts";

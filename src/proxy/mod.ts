@@ -1,29 +1,33 @@
 import type { Logger } from "@logtape/logtape";
 import type { Registry } from "prom-client";
 import type { Clock } from "../kernel/clock.ts";
-import { AgentError, errorMessage, UsageError } from "../kernel/errors.ts";
+import { AgentError, errorMessage } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
-import { formatKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
-import type { Send } from "../kube/reflector.ts";
 import type { Fs } from "../platform/fs.ts";
-import { type HttpServer, serveHttp } from "../platform/net.ts";
+import { type ListenOptions, serveHttp } from "../platform/net.ts";
 import { createProxyApp } from "./app.ts";
+import { Connections } from "./connections.ts";
 import type { ProxyConfig } from "./config.ts";
 import { hashToken } from "./credentials.ts";
 import { Forwarder } from "./forward.ts";
-import { Identities } from "./identity.ts";
-import { KeptAnswers, objectAnswerKey } from "./kept.ts";
+import { type Caller, Identities } from "./identity.ts";
+import { KeptAnswers } from "./kept.ts";
 import type { LaneContext } from "./lane_context.ts";
 import { Link } from "./link.ts";
+import { observeLink } from "./link_log.ts";
+import { servedHosts, serverUrl, writeKubeconfigs } from "./local_clients.ts";
 import { createProxyMetrics, type ProxyMetrics } from "./metrics.ts";
 import { OfflineMarks } from "./offline.ts";
 import { prefetch } from "./prefetch.ts";
-import { formatScope, type Scope } from "./scope.ts";
+import { Prober } from "./prober.ts";
+import { proxyStatus } from "./proxy_status.ts";
+import { formatScope } from "./scope.ts";
 import { Scopes } from "./scopes.ts";
 import { SeenVersions } from "./seen_versions.ts";
 import { loadServingCertificate } from "./serving_certificate.ts";
 import { StateStore } from "./store/state_store.ts";
-import { Upstream, type UpstreamServer } from "./upstream.ts";
+import { Upstream } from "./upstream.ts";
+import { resolveServer } from "./upstream_server.ts";
 
 /** What the proxy needs from the outside. */
 export interface ProxyPorts {
@@ -51,14 +55,12 @@ export function createProxy(config: ProxyConfig, ports: ProxyPorts): Proxy {
 /** The parts of a started proxy. */
 interface Running {
   url: string;
-  stop: AbortController;
-  servers: HttpServer[];
+  server: string;
   store: StateStore;
-  upstream: Upstream;
   link: Link;
   scopes: Scopes;
-  /** Ends when everything in the background has. */
-  background: Promise<unknown>;
+  /** Stops everything, in the right order. */
+  stack: AsyncDisposableStack;
 }
 
 class LiteApiserver implements Proxy {
@@ -80,38 +82,37 @@ class LiteApiserver implements Proxy {
 
   async start(signal: AbortSignal): Promise<void> {
     const { fs, clock, stateDir, random, logger } = this.#ports;
-    const { listen, identities: identityConfigs, passthrough, plain, prefetch: extent } =
-      this.#config;
-    const server = await resolveServer(this.#config, fs);
-    await using undo = new AsyncDisposableStack();
+    const { listen, passthrough, plain, upstream: upstreamConfig } = this.#config;
+    // Disposed in reverse: what is registered last is stopped first.
+    await using stack = new AsyncDisposableStack();
+    const server = await resolveServer(upstreamConfig, fs);
     await fs.mkdir(stateDir, 0o700);
-    const { identities, tokens } = await Identities.load(identityConfigs, {
+    const { identities, tokens } = await Identities.load(this.#config.identities, {
       stateDir,
       passthrough,
       fs,
       clock,
       randomToken: () => hashToken(crypto.randomUUID() + crypto.randomUUID()),
     });
-    const store = undo.use(await this.#openStore());
-    const stop = new AbortController();
-    undo.defer(() => stop.abort());
-    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    const { cert, key, ca } = await loadServingCertificate(servedHosts(listen.hostname), {
+      fs,
+      stateDir,
+    });
+    const store = stack.use(await this.#openStore());
+    const connections = new Connections(server);
+    const prober = stack.use(new Prober(server, connections, () => clock.monotonic()));
+    const link = new Link(clock, (timeoutMs, signal) => prober.probe(timeoutMs, signal), random);
+    const upstream = stack.use(new Upstream(server, connections, link));
+    observeLink(link, this.#metrics, logger);
 
-    // The link asks through the upstream, which tells the link what it sees.
-    const link: Link = new Link(
-      clock,
-      (timeoutMs, signal) => upstream.probe(timeoutMs, signal, () => clock.monotonic()),
-      random,
-    );
-    const upstream: Upstream = undo.use(new Upstream(server, link));
-    this.#observe(link);
+    const stop = new AbortController();
     const kept = new KeptAnswers(store, clock);
-    const scopes = this.#createScopes(store, link, kept, upstream, identities, stop.signal);
-    const forwarder = new Forwarder(upstream, identities, link);
+    const scopes = this.#createScopes({ store, link, kept, upstream, identities }, stop.signal);
+    stack.defer(() => scopes.ended());
     const context: LaneContext = {
       clock,
       link,
-      forwarder,
+      forwarder: new Forwarder(upstream, identities, link),
       identities,
       scopes,
       kept,
@@ -122,42 +123,31 @@ class LiteApiserver implements Proxy {
       stop: stop.signal,
     };
 
-    const certificate = await loadServingCertificate(servedHosts(listen.hostname), {
-      fs,
-      stateDir,
-    });
-    const failed = ({ method, path }: { method: string; path: string }, error: unknown) =>
-      logger.error("request failed", { method, path, error: errorMessage(error) });
-    const app = createProxyApp(context, {
-      callerOf: (headers) => identities.callerOf(headers),
-      failed,
-    });
-    const tls = { cert: certificate.cert, key: certificate.key };
-    const servers = [undo.use(serveHttp({ ...listen, tls }, (request) => app.fetch(request)))];
+    const serve = (options: ListenOptions, callerOf: (headers: Headers) => Caller) => {
+      const app = createProxyApp(context, {
+        callerOf,
+        failed: ({ method, path }, error) =>
+          logger.error("a request failed", { method, path, error: errorMessage(error) }),
+      });
+      return stack.use(serveHttp(options, (request) => app.fetch(request)));
+    };
+    const tls = serve({ ...listen, tls: { cert, key } }, (headers) => identities.callerOf(headers));
     if (plain !== undefined) {
       const caller = identities.named(plain.identity);
-      const plainApp = createProxyApp(context, { callerOf: () => caller, failed });
-      servers.push(undo.use(serveHttp(plain.listen, (request) => plainApp.fetch(request))));
+      serve(plain.listen, () => caller);
     }
-    const url = `https://${bracket(listen.hostname)}:${servers[0]!.port}`;
-    await this.#writeKubeconfigs(url, certificate.ca, tokens);
+    const url = serverUrl(listen.hostname, tls.port);
+    await writeKubeconfigs({ url, ca }, tokens, { fs, stateDir });
+    await this.#checkCredentials(identities);
 
-    const first = identityConfigs[0];
     const background = Promise.all([
       link.run(stop.signal),
-      first && prefetch({
-        extent,
-        caller: identities.named(first.name),
-        forwarder,
-        kept,
-        link,
-        clock,
-        fetched: (documents) => logger.info("prefetched API discovery", { documents }),
-        failed: (error) => logger.warn("cannot prefetch API discovery", { error }),
-      }, stop.signal),
+      this.#prefetch(context, stop.signal),
     ]);
-    undo.move();
-    this.#running = { url, stop, servers, store, upstream, link, scopes, background };
+    stack.defer(async () => void await background);
+    stack.defer(() => stop.abort());
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    this.#running = { url, server: server.url, store, link, scopes, stack: stack.move() };
     logger.info("serving the API", { url, server: server.url, scopes: store.scopes().length });
   }
 
@@ -167,11 +157,8 @@ class LiteApiserver implements Proxy {
     return StateStore.open(path, clock, {
       setAside: (aside, reason) => {
         this.#metrics.storeSetAside.inc();
-        logger.error("the state file is damaged: it was set aside, the cache begins empty", {
-          path,
-          aside,
-          reason,
-        });
+        const message = "the state file is damaged: it was set aside, the cache begins empty";
+        logger.error(message, { path, aside, reason });
       },
       writeFailed: (error) => {
         this.#metrics.storeFailures.inc();
@@ -182,151 +169,86 @@ class LiteApiserver implements Proxy {
   }
 
   #createScopes(
-    store: StateStore,
-    link: Link,
-    kept: KeptAnswers,
-    upstream: Upstream,
-    identities: Identities,
+    parts: {
+      store: StateStore;
+      link: Link;
+      kept: KeptAnswers;
+      upstream: Upstream;
+      identities: Identities;
+    },
     signal: AbortSignal,
   ): Scopes {
+    const { store, link, kept, upstream, identities } = parts;
     const { clock, random, logger } = this.#ports;
     const metrics = this.#metrics;
-    const sendFor = (scope: Scope): Send => async (pathAndQuery, { accept, purpose, signal }) => {
-      const headers = new Headers({ accept, "user-agent": "edge-agent" });
-      const credential = await identities.credentialOf(scope.caller);
-      return await upstream.send(credential, {
-        method: "GET",
-        pathAndQuery,
-        headers,
-        purpose,
-        signal,
-      });
-    };
     return new Scopes({
       store,
       link,
       clock,
       random,
       signal,
-      sendFor,
       limits: this.#config.eventWindow,
-      deleted: (scope, key) => {
-        for (const variant of ["object", "metadata", "table"]) {
-          kept.forget(objectAnswerKey(scope.caller, scope, key, variant));
-        }
+      sendFor: (scope) => async (pathAndQuery, { accept, purpose, signal }) => {
+        const headers = new Headers({ accept, "user-agent": "edge-agent" });
+        const credential = await identities.credentialOf(scope.caller);
+        const request = { method: "GET", pathAndQuery, headers, purpose, signal };
+        return await upstream.send(credential, request);
       },
+      deleted: (scope, key) => kept.forgetObject(scope.caller, scope, key),
       relisted: (scope, differences) => {
         metrics.relists.inc();
         logger.debug("listed", { scope: formatScope(scope), differences });
       },
       failed: (scope, error) => {
         metrics.reflectorFailures.inc({ code: error instanceof AgentError ? error.code : "other" });
-        logger.debug("reflector failed", { scope: formatScope(scope), error: errorMessage(error) });
+        logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });
       },
     });
   }
 
-  #observe(link: Link): void {
-    const { logger } = this.#ports;
-    let known = link.state.state;
-    const set = () => {
-      for (const state of ["up", "suspect", "down", "rejected"] as const) {
-        this.#metrics.linkState.set({ state }, state === link.state.state ? 1 : 0);
+  /** Files that are missing may still come (a first boot): worth a warning, not an end. */
+  async #checkCredentials(identities: Identities): Promise<void> {
+    for (const { name } of this.#config.identities) {
+      try {
+        await identities.credential(identities.named(name));
+      } catch (error) {
+        this.#ports.logger.warn(
+          "cannot speak for an identity yet: its credential can not be read",
+          { identity: name, error: errorMessage(error) },
+        );
       }
-    };
-    set();
-    link.subscribe((state) => {
-      set();
-      // A suspicion that a probe clears is not news.
-      if (state.state === "suspect" || state.state === known) return;
-      known = state.state;
-      if (state.state === "up") logger.info("link is up", { roundTripMs: link.roundTripMs });
-      else logger.warn("link is lost", { state: state.state, cause: state.cause });
-    });
-  }
-
-  /** Ready-made kubeconfigs, so that a client needs one flag. */
-  async #writeKubeconfigs(
-    url: string,
-    caPem: string,
-    tokens: ReadonlyMap<string, string>,
-  ): Promise<void> {
-    const { fs, stateDir } = this.#ports;
-    await fs.mkdir(`${stateDir}/kubeconfigs`, 0o700);
-    for (const [name, token] of tokens) {
-      const text = formatKubeconfig({ server: url, caPem, token, name });
-      await fs.writeAtomic(`${stateDir}/kubeconfigs/${name}.kubeconfig`, text, 0o600);
     }
   }
 
+  #prefetch({ identities, forwarder, kept, link, clock }: LaneContext, signal: AbortSignal) {
+    const [first] = this.#config.identities;
+    if (first === undefined) return Promise.resolve();
+    const { logger } = this.#ports;
+    return prefetch({
+      extent: this.#config.prefetch,
+      caller: identities.named(first.name),
+      forwarder,
+      kept,
+      link,
+      clock,
+      fetched: (documents) => logger.info("prefetched API discovery", { documents }),
+      failed: (error) => logger.warn("cannot prefetch API discovery", { error }),
+    }, signal);
+  }
+
   notReady(): string | undefined {
-    const running = this.#running;
-    if (running === undefined) return "not started";
-    if (running.store.failing) return "state.db can not be written: changes stay in memory";
+    if (this.#running === undefined) return "not started";
+    if (this.#running.store.failing) return "state.db can not be written: changes stay in memory";
     return undefined;
   }
 
   status(): Record<string, unknown> {
-    const running = this.#running;
-    if (running === undefined) return { state: "not started" };
-    const { link, scopes, url } = running;
-    return {
-      url,
-      link: link.state,
-      roundTripMs: link.roundTripMs,
-      aliveAtMs: link.aliveAtMs,
-      scopes: [...scopes.hubs()].map(({ hub, reflected }) => ({
-        scope: `${
-          hub.scope.caller.slice(0, 24)
-        } ${hub.scope.group}/${hub.scope.version}/${hub.scope.resource}`,
-        namespace: hub.scope.namespace,
-        selector: [hub.scope.labelSelector, hub.scope.fieldSelector].filter(Boolean).join(" "),
-        representation: hub.scope.representation,
-        state: hub.freshness,
-        mirrored: reflected,
-        resourceVersion: hub.resourceVersion,
-      })),
-    };
+    return this.#running === undefined ? { state: "not started" } : proxyStatus(this.#running);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const running = this.#running;
-    if (running === undefined) return;
     this.#running = undefined;
-    running.stop.abort();
-    await Promise.all(running.servers.map((server) => server[Symbol.asyncDispose]()));
-    await running.background;
-    await running.scopes.ended();
-    running.upstream[Symbol.dispose]();
-    await running.store[Symbol.asyncDispose]();
+    await running?.stack.disposeAsync();
   }
-}
-
-/** Names and addresses of the serving certificate. */
-function servedHosts(listenHost: string): string[] {
-  return [listenHost, "127.0.0.1", "::1", "localhost"];
-}
-
-function bracket(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
-}
-
-/** @throws {UsageError} when the config does not say where the cloud is */
-async function resolveServer({ upstream }: ProxyConfig, fs: Fs): Promise<UpstreamServer> {
-  const { kubeconfig, server, caFile } = upstream;
-  if (kubeconfig === undefined) {
-    if (server === undefined) {
-      throw new UsageError("proxy.upstream needs kubeconfig or server");
-    }
-    return {
-      url: server.replace(/\/+$/, ""),
-      ca: async () => caFile === undefined ? undefined : await fs.readText(caFile),
-    };
-  }
-  const load = async () => parseKubeconfig(await fs.readText(kubeconfig), kubeconfig, fs);
-  const { server: fromFile } = await load();
-  return {
-    url: (server ?? fromFile).replace(/\/+$/, ""),
-    ca: async () => caFile === undefined ? await (await load()).ca() : await fs.readText(caFile),
-  };
 }

@@ -1,7 +1,7 @@
 import { toAnswer, toResponse } from "../kube/answer.ts";
+import { objectKey } from "../kube/object_meta.ts";
 import type { ResourceRequest } from "../kube/request_info.ts";
 import { statusResponse } from "../kube/status.ts";
-import { forgetObject } from "./get_lane.ts";
 import { discoveryKey } from "./kept.ts";
 import {
   describeRequest,
@@ -48,7 +48,7 @@ export function createDiscoveryLane(context: LaneContext): LaneHandler {
 
 /** Writes: sent at most once; never a success that is lost. */
 export function createWriteLane(context: LaneContext): LaneHandler {
-  const { forwarder, marks, metrics } = context;
+  const { forwarder, kept, marks, metrics } = context;
   return async (request) => {
     const body = await request.readBody();
     try {
@@ -56,7 +56,9 @@ export function createWriteLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("write", "cloud");
       const info = request.info as ResourceRequest;
-      if (info.verb === "delete" && response.ok) forgetObject(context, request.caller.key, info);
+      if (info.verb === "delete" && response.ok) {
+        kept.forgetObject(request.caller.key, info, objectKey(info.namespace, info.name));
+      }
       return response;
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;

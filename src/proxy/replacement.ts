@@ -1,4 +1,4 @@
-import type { ListHead } from "../kube/codec/json.ts";
+import type { ListHead } from "../kube/codec/list.ts";
 import { itemTypeOf, type StoredObject, toStoredObject, toTypedBody } from "../kube/object_meta.ts";
 import type { Replacement } from "../kube/reflector.ts";
 import { compareResourceVersions } from "../kube/resource_version.ts";

@@ -1,30 +1,10 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { UnavailableError } from "../../kernel/errors.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import { type Database, openDatabase } from "../../platform/sqlite.ts";
 import { checksum } from "./checksum.ts";
-import { type KeptAnswer, Overlay, type ScopeRow } from "./overlay.ts";
+import type { KeptAnswer, ScopeRow } from "./overlay.ts";
 import { createSnapshot, SLICE_SQL, type Snapshot, toObject } from "./snapshot.ts";
-import { spawnStateWriter, type WriterReply, type WriterRequest } from "./state_writer.ts";
-
-/** What the store tells its owner. */
-export interface StoreEvents {
-  /** A damaged file was renamed; the store began empty. */
-  setAside(path: string, reason: string): void;
-  /** A batch could not be written (disk full, read-only): the changes stay in memory and are tried again. */
-  writeFailed(message: string): void;
-  /** Writing works again. */
-  writeRecovered(): void;
-}
-
-/** Changes are committed together, at most this late. */
-const FLUSH_MS = 250;
-/** Bookmarks alone are committed this late: flash wears out. */
-const LAZY_FLUSH_MS = 30_000;
-/** Time between tries while the disk refuses to be written. */
-const RETRY_MS = 5_000;
-/** A first list waits when more than this is not written yet. */
-const HIGH_WATER_BYTES = 4 * 1024 * 1024;
+import { LAZY_FLUSH_MS, type StoreEvents, WriteBehind } from "./write_behind.ts";
 
 /**
  * `state.db`: what the agent knows, surviving restarts. Reads see every change at once (the file merged
@@ -32,26 +12,13 @@ const HIGH_WATER_BYTES = 4 * 1024 * 1024;
  */
 export class StateStore implements AsyncDisposable {
   readonly #path: string;
-  readonly #clock: Clock;
-  readonly #events: StoreEvents;
-  readonly #writer: Worker;
+  readonly #behind: WriteBehind;
   readonly #readers: Database[] = [];
-  #pending = new Overlay();
-  #inFlight: Overlay | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #flushDue = 0;
-  #nextBatch = 1;
-  #failing = false;
-  #settled: (() => void)[] = [];
   #closed = false;
-  #onReply: (reply: WriterReply) => void = () => {};
 
-  private constructor(path: string, clock: Clock, events: StoreEvents) {
+  private constructor(path: string, behind: WriteBehind) {
     this.#path = path;
-    this.#clock = clock;
-    this.#events = events;
-    this.#writer = spawnStateWriter();
-    this.#writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
+    this.#behind = behind;
   }
 
   /**
@@ -60,34 +27,12 @@ export class StateStore implements AsyncDisposable {
    * @throws {UnavailableError} when the file can't be made or read
    */
   static async open(path: string, clock: Clock, events: StoreEvents): Promise<StateStore> {
-    const store = new StateStore(path, clock, events);
-    const reply = await store.#ask({ type: "open", path });
-    if (reply.type === "opened") {
-      if (reply.setAside) events.setAside(reply.setAside.path, reply.setAside.reason);
-      store.#onReply = (reply) => store.#written(reply);
-      return store;
-    }
-    store.#writer.terminate();
-    const reason = reply.type === "unusable" ? reply.message : reply.type;
-    throw new UnavailableError(
-      `Cannot open the state file ${path}: ${reason}; check that its directory is writable and the disk is not full`,
-    );
+    return new StateStore(path, await WriteBehind.open(path, clock, events));
   }
 
-  #ask(request: WriterRequest): Promise<WriterReply> {
-    return new Promise((resolve, reject) => {
-      this.#onReply = resolve;
-      this.#writer.onerror = (event) => {
-        event.preventDefault();
-        reject(new UnavailableError(`Cannot run the state writer: ${event.message}`));
-      };
-      this.#writer.postMessage(request);
-    });
-  }
-
-  /** Why changes are not reaching the disk; undefined when they are. */
+  /** Whether the disk refuses to be written: changes stay in memory. */
   get failing(): boolean {
-    return this.#failing;
+    return this.#behind.failing;
   }
 
   /** Every complete scope of the file. */
@@ -106,8 +51,8 @@ export class StateStore implements AsyncDisposable {
 
   /** @param options `lazy`: not worth a write of its own; it goes with the next, or within half a minute */
   saveScope(row: ScopeRow, options: { lazy?: boolean } = {}): void {
-    this.#pending.scopes.set(row.id, row);
-    this.#changed(options.lazy ? LAZY_FLUSH_MS : undefined);
+    const delayMs = options.lazy ? LAZY_FLUSH_MS : undefined;
+    this.#behind.change((pending) => pending.scopes.set(row.id, row), delayMs);
   }
 
   /** Whether a scope holds at most `count` objects. */
@@ -116,23 +61,23 @@ export class StateStore implements AsyncDisposable {
       db.prepare("SELECT count(*) AS n FROM (SELECT 1 FROM items WHERE scope = ? LIMIT ?)")
         .get(scope, count + 1)
     );
-    return Number(row?.n) + (this.#pending.items.get(scope)?.size ?? 0) <= count;
+    return Number(row?.n) + this.#changes(scope).size <= count;
   }
 
   put(scope: number, object: StoredObject): void {
-    this.#pending.setItem(scope, object.key, compact(object));
-    this.#changed();
+    // Without the rest of the network chunk that the body is a view of.
+    const own = { ...object, body: object.body.slice() };
+    this.#behind.change((pending) => pending.setItem(scope, own.key, own));
   }
 
   remove(scope: number, key: string): void {
-    this.#pending.setItem(scope, key, null);
-    this.#changed();
+    this.#behind.change((pending) => pending.setItem(scope, key, null));
   }
 
   /** One object. @throws {DamagedError} */
   get(scope: number, key: string): StoredObject | undefined {
-    for (const overlay of [this.#pending, this.#inFlight]) {
-      const object = overlay?.items.get(scope)?.get(key);
+    for (const overlay of this.#behind.unwritten) {
+      const object = overlay.items.get(scope)?.get(key);
       if (object !== undefined) return object ?? undefined;
     }
     const row = this.#read((db) =>
@@ -178,26 +123,23 @@ export class StateStore implements AsyncDisposable {
   }
 
   #changes(scope: number): Map<string, StoredObject | null> {
-    return new Map([
-      ...this.#inFlight?.items.get(scope) ?? [],
-      ...this.#pending.items.get(scope) ?? [],
-    ]);
+    const oldestFirst = this.#behind.unwritten.toReversed();
+    return new Map(oldestFirst.flatMap((overlay) => [...overlay.items.get(scope) ?? []]));
   }
 
   keep(key: string, answer: KeptAnswer): void {
-    this.#pending.setKept(key, { ...answer, body: answer.body.slice() });
-    this.#changed();
+    const own = { ...answer, body: answer.body.slice() };
+    this.#behind.change((pending) => pending.setKept(key, own));
   }
 
   forget(key: string): void {
-    this.#pending.setKept(key, null);
-    this.#changed();
+    this.#behind.change((pending) => pending.setKept(key, null));
   }
 
   /** A kept answer; a damaged one counts as not kept. */
   kept(key: string): KeptAnswer | undefined {
-    for (const overlay of [this.#pending, this.#inFlight]) {
-      const answer = overlay?.kept.get(key);
+    for (const overlay of this.#behind.unwritten) {
+      const answer = overlay.kept.get(key);
       if (answer !== undefined) return answer ?? undefined;
     }
     const row = this.#read((db) =>
@@ -224,8 +166,8 @@ export class StateStore implements AsyncDisposable {
       )
     );
     const keys = new Set(rows.map((row) => String(row.key)));
-    for (const overlay of [this.#inFlight, this.#pending]) {
-      for (const [key, answer] of overlay?.kept ?? []) {
+    for (const overlay of this.#behind.unwritten.toReversed()) {
+      for (const [key, answer] of overlay.kept) {
         if (!key.startsWith(prefix)) continue;
         if (answer === null) keys.delete(key);
         else keys.add(key);
@@ -236,10 +178,7 @@ export class StateStore implements AsyncDisposable {
 
   /** Resolves when little is unwritten, so that a first list does not pile up in memory. */
   settled(): Promise<void> {
-    const bytes = this.#pending.bytes + (this.#inFlight?.bytes ?? 0);
-    if (bytes < HIGH_WATER_BYTES || this.#failing || this.#closed) return Promise.resolve();
-    this.#flush();
-    return new Promise((resolve) => this.#settled.push(resolve));
+    return this.#behind.settled();
   }
 
   #read<T>(read: (db: Database) => T): T {
@@ -255,68 +194,11 @@ export class StateStore implements AsyncDisposable {
     return openDatabase(this.#path, { readOnly: true });
   }
 
-  /** Sees to it that a flush comes within `delayMs`. */
-  #changed(delayMs: number = FLUSH_MS): void {
-    const delay = this.#failing ? RETRY_MS : delayMs;
-    const due = this.#clock.monotonic() + delay;
-    if (this.#cancelTimer !== undefined && this.#flushDue <= due) return;
-    this.#cancelTimer?.();
-    this.#flushDue = due;
-    this.#cancelTimer = this.#clock.timer(delay, () => this.#flush());
-  }
-
-  #flush(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    if (this.#inFlight !== undefined || this.#pending.isEmpty) return;
-    this.#inFlight = this.#pending;
-    this.#pending = new Overlay();
-    const operations = this.#inFlight.toOperations();
-    this.#writer.postMessage(
-      { type: "batch", id: this.#nextBatch++, operations } satisfies WriterRequest,
-    );
-  }
-
-  #written(reply: WriterReply): void {
-    if (reply.type === "done") {
-      this.#inFlight = undefined;
-      if (this.#failing) this.#events.writeRecovered();
-      this.#failing = false;
-    } else if (reply.type === "failed") {
-      const failed = this.#inFlight ?? new Overlay();
-      failed.add(this.#pending);
-      this.#pending = failed;
-      this.#inFlight = undefined;
-      if (!this.#failing) this.#events.writeFailed(reply.message);
-      this.#failing = true;
-    }
-    for (const resolve of this.#settled.splice(0)) resolve();
-    if (!this.#pending.isEmpty) this.#changed();
-  }
-
   /** Writes what is unwritten, once, and closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#cancelTimer?.();
-    const rest = this.#inFlight ?? new Overlay();
-    rest.add(this.#pending);
-    // Writing the batch in flight once more is harmless: every operation is idempotent.
-    if (!rest.isEmpty) {
-      await new Promise<void>((resolve) => {
-        const id = this.#nextBatch++;
-        this.#onReply = (reply) => "id" in reply && reply.id === id && resolve();
-        const operations = rest.toOperations();
-        this.#writer.postMessage({ type: "batch", id, operations } satisfies WriterRequest);
-      });
-    }
-    await this.#ask({ type: "close" });
-    this.#writer.terminate();
+    await this.#behind[Symbol.asyncDispose]();
     for (const reader of this.#readers.splice(0)) reader[Symbol.dispose]();
   }
-}
-
-/** Without the rest of the network chunk that the body is a view of. */
-function compact(object: StoredObject): StoredObject {
-  return { ...object, body: object.body.slice() };
 }

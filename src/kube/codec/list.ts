@@ -1,0 +1,164 @@
+import { concatBytes, formatJson, parseJson } from "./json.ts";
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipSpace,
+  skipString,
+  skipValue,
+} from "./json_tokens.ts";
+
+/** What a list says beside its items. */
+export interface ListHead {
+  kind: string;
+  apiVersion: string;
+  resourceVersion: string;
+  /** Token of the next page; empty on the last one. */
+  continue: string;
+  /** Whether an empty `continue` is spelled out, as lists of custom resources do. */
+  spellsContinue?: boolean;
+  /** Other fields of the list, such as a Table's `columnDefinitions`. */
+  extra: Record<string, unknown>;
+}
+
+type SplitterState =
+  | "before"
+  | "key"
+  | "colon"
+  | "value"
+  | "item"
+  | "after-item"
+  | "after"
+  | "done";
+
+/**
+ * Cuts the body of a list into its items while it streams in. The list is whole only when
+ * {@linkcode end} returned: an HTTP body that ends cleanly proves nothing (RST_STREAM NO_ERROR, EOF).
+ */
+export class ListSplitter {
+  readonly #fields: Record<string, unknown> = {};
+  #state: SplitterState = "before";
+  #rest: Uint8Array = new Uint8Array(0);
+  #key = "";
+
+  /**
+   * Takes the next bytes of the body and returns the items that they complete.
+   *
+   * @throws {SyntaxError} when the body is not a list.
+   */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const bytes = this.#rest.length === 0 ? chunk : concatBytes([this.#rest, chunk]);
+    const items: Uint8Array[] = [];
+    let at = 0;
+    for (;;) {
+      at = skipSpace(bytes, at, bytes.length);
+      if (at === bytes.length) break;
+      const next = this.#step(bytes, at, items);
+      if (next < 0) break;
+      at = next;
+    }
+    this.#rest = bytes.subarray(at);
+    return items;
+  }
+
+  /** The list's own fields. @throws {SyntaxError} when the body is not whole. */
+  end(): ListHead {
+    if (this.#state !== "done" || this.#rest.length > 0) {
+      throw new SyntaxError(
+        `Cannot read a list: its body ends too early (in state ${this.#state})`,
+      );
+    }
+    const { kind, apiVersion, metadata, ...extra } = this.#fields;
+    const meta = (metadata ?? {}) as { resourceVersion?: unknown; continue?: unknown };
+    if (typeof kind !== "string" || typeof apiVersion !== "string") {
+      throw new SyntaxError("Cannot read a list: it has no kind and apiVersion");
+    }
+    return {
+      kind,
+      apiVersion,
+      resourceVersion: String(meta.resourceVersion ?? ""),
+      continue: String(meta.continue ?? ""),
+      ...("continue" in meta && { spellsContinue: true }),
+      extra,
+    };
+  }
+
+  /** Does one token at `at`; the offset behind it, or -1 when more bytes are needed. */
+  #step(bytes: Uint8Array, at: number, items: Uint8Array[]): number {
+    const byte = bytes[at];
+    switch (this.#state) {
+      case "before":
+        return this.#expect(byte === OPEN_BRACE, "key", at, '"{"');
+      case "key": {
+        if (byte === CLOSE_BRACE) return this.#expect(true, "done", at, "");
+        if (byte !== QUOTE) return this.#expect(false, "colon", at, "a key");
+        const end = skipString(bytes, at, bytes.length);
+        if (end < 0) return -1;
+        this.#key = parseJson(bytes.subarray(at, end)) as string;
+        this.#state = "colon";
+        return end;
+      }
+      case "colon":
+        return this.#expect(byte === COLON, "value", at, '":"');
+      case "value": {
+        if (byte === OPEN_BRACKET && (this.#key === "items" || this.#key === "rows")) {
+          return this.#expect(true, "item", at, "");
+        }
+        const end = skipValue(bytes, at, bytes.length);
+        if (end < 0) return -1;
+        const value = parseJson(bytes.subarray(at, end));
+        // A nil slice of Go: a list without items.
+        if (this.#key !== "items" && this.#key !== "rows") this.#fields[this.#key] = value;
+        this.#state = "after";
+        return end;
+      }
+      case "item": {
+        if (byte === CLOSE_BRACKET) return this.#expect(true, "after", at, "");
+        if (byte !== OPEN_BRACE) return this.#expect(false, "item", at, "an item");
+        const end = skipValue(bytes, at, bytes.length);
+        if (end < 0) return -1;
+        items.push(bytes.subarray(at, end));
+        this.#state = "after-item";
+        return end;
+      }
+      case "after-item":
+        if (byte === COMMA) return this.#expect(true, "item", at, "");
+        return this.#expect(byte === CLOSE_BRACKET, "after", at, '"," or "]"');
+      case "after":
+        if (byte === COMMA) return this.#expect(true, "key", at, "");
+        return this.#expect(byte === CLOSE_BRACE, "done", at, '"," or "}"');
+      case "done":
+        return this.#expect(false, "done", at, "the end");
+      default:
+        return this.#state satisfies never;
+    }
+  }
+
+  #expect(ok: boolean, next: SplitterState, at: number, what: string): number {
+    if (!ok) throw new SyntaxError(`Cannot read a list: ${what} expected at byte ${at} of a piece`);
+    this.#state = next;
+    return at + 1;
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** The bytes of a list before its items. */
+export function formatListOpening(head: ListHead, remainingItemCount?: number): Uint8Array {
+  const { kind, apiVersion, resourceVersion, extra } = head;
+  const metadata = {
+    resourceVersion,
+    ...((head.continue !== "" || head.spellsContinue) && { continue: head.continue }),
+    ...(head.continue !== "" && remainingItemCount !== undefined && { remainingItemCount }),
+  };
+  const fields = formatJson({ kind, apiVersion, metadata, ...extra });
+  const array = encoder.encode(`,"${kind === "Table" ? "rows" : "items"}":[`);
+  return concatBytes([fields.subarray(0, -1), array]);
+}
+
+/** The bytes of a list behind its items. */
+export const LIST_CLOSING: Uint8Array = encoder.encode("]}\n");

@@ -1,0 +1,53 @@
+import { errorMessage } from "../kernel/errors.ts";
+import { abortable } from "../kube/body.ts";
+import type { HttpClient } from "../platform/net.ts";
+import type { Connections, UpstreamServer } from "./connections.ts";
+import type { ProbeResult } from "./link.ts";
+import { isMiddlebox } from "./upstream.ts";
+
+/** Messages of rustls when the server is not who it should be. */
+const UNTRUSTED = /invalid peer certificate|UnknownIssuer|CertificateUnknown|self[- ]signed/i;
+
+/** Asks `/readyz` on a connection that is kept from probe to probe, and replaced after a failure. */
+export class Prober implements Disposable {
+  readonly #server: UpstreamServer;
+  readonly #connections: Connections;
+  readonly #monotonic: () => number;
+  #client: HttpClient | undefined;
+
+  constructor(server: UpstreamServer, connections: Connections, monotonic: () => number) {
+    this.#server = server;
+    this.#connections = connections;
+    this.#monotonic = monotonic;
+  }
+
+  /** One probe; gives up after `timeoutMs`. */
+  async probe(timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const startedAt = this.#monotonic();
+    try {
+      this.#client ??= await this.#connections.anonymous();
+      const url = `${this.#server.url}/readyz`;
+      const response = await abortable(
+        this.#client.fetch(url, { method: "GET", signal: limit }),
+        limit,
+      );
+      await abortable(response.arrayBuffer(), limit);
+      if (isMiddlebox(response)) {
+        return { result: "silent", cause: `a middlebox answers ${response.status}` };
+      }
+      return { result: "answered", roundTripMs: this.#monotonic() - startedAt };
+    } catch (error) {
+      this[Symbol.dispose]();
+      const cause = limit.aborted && !signal.aborted
+        ? `no answer to a probe within ${timeoutMs} ms`
+        : errorMessage(error);
+      return { result: UNTRUSTED.test(cause) ? "rejected" : "silent", cause };
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.[Symbol.dispose]();
+    this.#client = undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { formatGvr } from "../kube/request_info.ts";
+import type { Link } from "./link.ts";
+import type { Scopes } from "./scopes.ts";
+
+/** What `/status` shows of the proxy. */
+export function proxyStatus(
+  { url, server, link, scopes }: { url: string; server: string; link: Link; scopes: Scopes },
+): Record<string, unknown> {
+  return {
+    url,
+    server,
+    link: link.state,
+    roundTripMs: link.roundTripMs,
+    aliveAtMs: link.aliveAtMs,
+    scopes: [...scopes.hubs()].map(({ hub, reflected }) => {
+      const { scope, freshness, resourceVersion } = hub;
+      const selector = [scope.labelSelector, scope.fieldSelector].filter((each) => each !== "");
+      return {
+        // A bearer's hash is no secret, but nobody reads 64 digits.
+        caller: scope.caller.slice(0, 24),
+        resource: formatGvr(scope),
+        namespace: scope.namespace,
+        selector: selector.join(" "),
+        representation: scope.representation,
+        state: freshness,
+        mirrored: reflected,
+        resourceVersion,
+      };
+    }),
+  };
+}
