@@ -31,6 +31,8 @@ export type Freshness = "empty" | "stale" | "declared" | "current";
 export interface HubEvents {
   deleted(scope: Scope, key: string, resourceVersion: string): void;
   relisted(scope: Scope, differences: number): void;
+  /** The store lost an object: the scope must be listed anew, now. */
+  damaged(scope: Scope, key: string): void;
 }
 
 /** What a hub works with. */
@@ -59,6 +61,9 @@ export class Hub {
   readonly #wakers = new Set<() => void>();
   #freshness: Freshness = "empty";
   #head: HubHead | undefined;
+  /** Texts of the scope's row: they are written with every event. */
+  readonly #key: string;
+  #headText = "{}";
   #resourceVersion = "";
   /** Version of the newest change: who stands there or later has missed nothing, even after a restart. */
   #changeVersion = "";
@@ -76,12 +81,14 @@ export class Hub {
     const { scope, limits, row } = options;
     this.#options = options;
     this.scope = scope;
+    this.#key = formatScope(scope);
     this.#window = new EventWindow(limits, row?.changeRv ?? "");
     if (row !== undefined) {
       this.#freshness = "stale";
       this.#resourceVersion = row.rv;
       this.#changeVersion = row.changeRv;
       this.#head = JSON.parse(row.head) as HubHead;
+      this.#headText = row.head;
     }
   }
 
@@ -174,6 +181,7 @@ export class Hub {
     store.remove(id, key);
     this.#freshness = "empty";
     this.#save();
+    this.#options.events.damaged(this.scope, key);
     this.#notify();
   }
 
@@ -192,6 +200,8 @@ export class Hub {
   }
 
   catchUp(): CatchUp {
+    // Served to clients already: their watches are sent the difference when it comes, without a list.
+    if (this.#freshness === "declared") return "watch";
     if (this.#freshness !== "stale") return "none";
     const { store, id } = this.#options;
     return store.isSmall(id, SMALL_SCOPE) ? "relist" : "watch";
@@ -272,6 +282,7 @@ export class Hub {
       begin: (head) => {
         const { kind, apiVersion, extra, spellsContinue } = head;
         this.#head = { kind, apiVersion, extra, spellsContinue };
+        this.#headText = JSON.stringify(this.#head);
         this.#relistedFrom = this.#resourceVersion;
         this.#relists++;
         const known = this.#resourceVersion;
@@ -301,14 +312,14 @@ export class Hub {
   }
 
   #save(options: { lazy?: boolean } = {}): void {
-    const { store, id, scope } = this.#options;
+    const { store, id } = this.#options;
     store.saveScope({
       id,
-      key: formatScope(scope),
+      key: this.#key,
       rv: this.#resourceVersion,
       changeRv: this.#changeVersion,
       complete: this.#freshness !== "empty",
-      head: JSON.stringify(this.#head),
+      head: this.#headText,
     }, options);
   }
 

@@ -23,9 +23,13 @@ export function createListLane(context: LaneContext): LaneHandler {
   const { scopes, forwarder, marks, metrics, seen } = context;
   const tee = new ListTee();
 
-  const serve = (request: ProxyRequest, hub: Hub, options: Partial<ListOptions> = {}) => {
+  const serve = (
+    request: ProxyRequest,
+    hub: Hub,
+    options: Partial<ListOptions> & { offline?: boolean } = {},
+  ) => {
     const { scope } = hub;
-    const offline = !context.link.isOpen || hub.freshness === "declared";
+    const offline = options.offline || !context.link.isOpen || hub.freshness === "declared";
     const knownAt = scopes.isReflected(scope) ? undefined : hub.listedAtMs;
     const headers = offline ? marks.headers(formatScope(scope), knownAt) : undefined;
     seen.see(request.caller.key, scope, hub.resourceVersion);
@@ -51,7 +55,7 @@ export function createListLane(context: LaneContext): LaneHandler {
     if (isResourceVersion(wanted) && compareResourceVersions(hub.resourceVersion, wanted) < 0) {
       return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
     }
-    return serve(request, hub, { ...options, limit: wanted === "0" ? 0 : limit });
+    return serve(request, hub, { ...options, limit: wanted === "0" ? 0 : limit, offline: true });
   };
 
   return async (request) => {

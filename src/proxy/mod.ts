@@ -199,6 +199,11 @@ class LiteApiserver implements Proxy {
         metrics.relists.inc();
         logger.debug("listed", { scope: formatScope(scope), differences });
       },
+      damaged: (scope, key) =>
+        logger.error("a stored object is damaged: its list is fetched anew", {
+          scope: formatScope(scope),
+          key,
+        }),
       failed: (scope, error) => {
         metrics.reflectorFailures.inc({ code: error instanceof AgentError ? error.code : "other" });
         logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });

@@ -34,6 +34,7 @@ export interface ScopesOptions {
   deleted(scope: Scope, key: string, resourceVersion: string): void;
   relisted(scope: Scope, differences: number): void;
   failed(scope: Scope, error: unknown): void;
+  damaged(scope: Scope, key: string): void;
 }
 
 /** Time that a client waits for a resourceVersion from the future. */
@@ -43,6 +44,8 @@ const FRESH_ENOUGH_MS = 3_000;
 interface Entry {
   hub: Hub;
   reflecting: Promise<void> | undefined;
+  /** Ends the reflector; the scope stays. */
+  stop: AbortController;
 }
 
 /** Every scope that is known: those that are mirrored and those that only passed by as lists. */
@@ -65,7 +68,7 @@ export class Scopes {
   }
 
   #add(scope: Scope, row?: ConstructorParameters<typeof Hub>[0]["row"]): Entry {
-    const { store, limits, relisted, clock } = this.#options;
+    const { store, limits, relisted, clock, damaged } = this.#options;
     const hub = new Hub({
       id: row?.id ?? this.#nextId++,
       scope,
@@ -76,9 +79,13 @@ export class Scopes {
       events: {
         relisted,
         deleted: (scope, key, resourceVersion) => this.#deleted(scope, key, resourceVersion),
+        damaged: (scope, key) => {
+          damaged(scope, key);
+          this.#restart(entry);
+        },
       },
     });
-    const entry: Entry = { hub, reflecting: undefined };
+    const entry: Entry = { hub, reflecting: undefined, stop: new AbortController() };
     this.#entries.set(formatScope(scope), entry);
     const resource = resourceKey(scope.caller, scope);
     const siblings = this.#byResource.get(resource);
@@ -123,7 +130,7 @@ export class Scopes {
       const { hub } = entry;
       hub.beginReflecting();
       if (!link.isOpen) hub.linkDown();
-      const stop = new AbortController();
+      const stop = entry.stop = new AbortController();
       const reflector = new Reflector({
         target: scopeTarget(scope),
         send: sendFor(scope),
@@ -155,6 +162,13 @@ export class Scopes {
       });
     }
     return entry.hub;
+  }
+
+  /** A reflector that is busy watching would list too late. */
+  #restart({ hub, reflecting, stop }: Entry): void {
+    if (reflecting === undefined) return;
+    stop.abort();
+    reflecting.then(() => this.#options.signal.aborted || this.reflect(hub.scope));
   }
 
   /** The hubs of a caller and resource that hold something, in any representation. */
