@@ -32,6 +32,11 @@ export class EventWindow {
   #first = 0;
   /** All events behind this resourceVersion are held. */
   #start: string;
+  #epoch = 0;
+  #relists = 0;
+  #relistedFrom = "";
+  /** Newest version that the cloud vouched for without an event; empty if there was none. */
+  bookmark = "";
 
   constructor(limits: WindowLimits, start: string) {
     this.#limits = limits;
@@ -43,8 +48,34 @@ export class EventWindow {
     return this.#start;
   }
 
-  get first(): number {
-    return this.#first;
+  /** Counts how often the past was thrown away: watchers of an older epoch must list again. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Counts the lists that replaced the content. */
+  get relists(): number {
+    return this.#relists;
+  }
+
+  /** Where the last relist began: who is ahead of it may have seen what it does not know. */
+  get relistedFrom(): string {
+    return this.#relistedFrom;
+  }
+
+  /** The events that follow are the difference that a list made, from a version on. */
+  noteRelist(from: string): void {
+    this.#relists++;
+    this.#relistedFrom = from;
+  }
+
+  /** Throws the past away: nothing is known of how it led to `start`. */
+  restart(start: string): void {
+    this.#first = this.end;
+    this.#events = [];
+    this.#bytes = 0;
+    this.#start = start;
+    this.#epoch++;
   }
 
   /** Position behind the newest event. */

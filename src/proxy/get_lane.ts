@@ -84,7 +84,7 @@ function answerOffline(
   if (info.subresource === "") {
     for (const hub of scopes.siblings(request.caller.key, info)) {
       if (hub.scope.representation !== wanted) continue;
-      const object = hub.get(info.namespace, info.name);
+      const object = hub.content.named(info.namespace, info.name);
       if (object === undefined) continue;
       const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
       if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;

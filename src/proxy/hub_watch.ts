@@ -99,14 +99,14 @@ class HubWatcher implements Disposable {
   constructor(hub: Hub, options: WatchOptions) {
     this.#hub = hub;
     this.#options = options;
-    this.#epoch = hub.epoch;
-    this.#relists = hub.relists;
-    this.#sentBookmark = hub.bookmarkVersion;
+    this.#epoch = hub.window.epoch;
+    this.#relists = hub.window.relists;
+    this.#sentBookmark = hub.window.bookmark;
     const { resourceVersion, sendInitialEvents } = options;
     const fromStart = !isResourceVersion(resourceVersion);
     if (fromStart || sendInitialEvents) {
       this.#initialVersion = hub.resourceVersion;
-      this.#initial = hub.snapshot();
+      this.#initial = hub.content.snapshot();
       this.#position = hub.window.end;
       return;
     }
@@ -128,11 +128,11 @@ class HubWatcher implements Disposable {
   next(): Step {
     if (this.#initial !== undefined) return this.#nextInitial(this.#initial);
     const hub = this.#hub;
-    if (this.#epoch !== hub.epoch) {
+    if (this.#epoch !== hub.window.epoch) {
       this.#expired = `the API server's history was replaced, list again (${hub.resourceVersion})`;
     } else if (
-      this.#skipUpTo !== "" && this.#relists !== hub.relists &&
-      compareResourceVersions(this.#skipUpTo, hub.relistedFrom) > 0
+      this.#skipUpTo !== "" && this.#relists !== hub.window.relists &&
+      compareResourceVersions(this.#skipUpTo, hub.window.relistedFrom) > 0
     ) {
       this.#expired = `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`;
     }
@@ -178,8 +178,7 @@ class HubWatcher implements Disposable {
     // From here on the client and the hub stand at the same place. (No bookmark before: it would take the
     // client back.)
     if (compareResourceVersions(this.#skipUpTo, hub.resourceVersion) <= 0) this.#skipUpTo = "";
-    const { bookmarkVersion } = hub;
-    const due = this.#timedOut ? hub.resourceVersion : bookmarkVersion;
+    const due = this.#timedOut ? hub.resourceVersion : hub.window.bookmark;
     if (this.#options.bookmarks && due !== this.#sentBookmark && this.#skipUpTo === "") {
       this.#sentBookmark = due;
       frames.push(formatBookmark(hub.itemType, due));

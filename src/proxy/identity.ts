@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
+import { errorMessage } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { IdentityConfig } from "./config.ts";
 import {
@@ -100,6 +101,15 @@ export class Identities {
     this.#bearers.delete(key);
     this.#bearers.set(key, bearerCredential(token));
     if (this.#bearers.size > MAX_BEARERS) this.#bearers.delete(this.#bearers.keys().next().value!);
+  }
+
+  /** The identities whose credential can't be read now, and why. */
+  async unusable(): Promise<{ name: string; error: string }[]> {
+    const found: { name: string; error: string }[] = [];
+    for (const { caller: { name }, source } of this.#known) {
+      await source.current().catch((error) => found.push({ name, error: errorMessage(error) }));
+    }
+    return found;
   }
 
   /** The caller of the plain listener that is bound to an identity. */

@@ -1,53 +1,9 @@
 import type { Clock } from "../kernel/clock.ts";
-
-/**
- * Whether the cloud can be reached. `suspect`: silent for longer than it should be, or an attempt failed;
- * a probe decides. `rejected`: it answers, but it is not who it should be (its certificate fails).
- */
-export type LinkState =
-  | { state: "up"; sinceMs: number }
-  | { state: "suspect"; sinceMs: number; cause: string }
-  | { state: "down"; sinceMs: number; cause: string }
-  | { state: "rejected"; sinceMs: number; cause: string };
-
-/** What a probe found. */
-export type ProbeResult =
-  | { result: "answered"; roundTripMs: number }
-  | { result: "silent"; cause: string }
-  | { result: "rejected"; cause: string };
-
-/** Asks the server for a sign of life on a connection of its own; gives up after `timeoutMs`. */
-export type Probe = (timeoutMs: number, signal: AbortSignal) => Promise<ProbeResult>;
-
-/** Times of the state machine, ms. */
-export interface LinkTimes {
-  /** Silence of an idle link before it is asked for a sign of life. */
-  idleMs: number;
-  /** Shortest and longest wait for the first byte of an answer before the link is suspect. */
-  minSilenceMs: number;
-  maxSilenceMs: number;
-  /** Shortest and longest wait for a probe. */
-  minProbeMs: number;
-  maxProbeMs: number;
-  /** First and longest wait between probes while down. */
-  minRetryMs: number;
-  maxRetryMs: number;
-}
-
-/** On a healthy network: down at most 0.6 + 2 x 1 s after the first unanswered request. */
-export const LINK_TIMES: LinkTimes = {
-  idleMs: 10_000,
-  minSilenceMs: 600,
-  maxSilenceMs: 10_000,
-  minProbeMs: 1_000,
-  maxProbeMs: 10_000,
-  minRetryMs: 500,
-  maxRetryMs: 2_500,
-};
+import { LINK_TIMES, type LinkState, type LinkTimes, type Probe } from "./link_state.ts";
 
 /** Failed probes in a row that make a link `down`. */
 const FAILED_PROBES = 2;
-/** Weight of a new round-trip time in the smoothed one (RFC 6298). */
+/** Weight of a new sample in the smoothed round-trip time (RFC 6298). */
 const RTT_GAIN = 1 / 8;
 
 /** The state machine of one cloud server. Bytes and the probe alone set the state. */
@@ -135,15 +91,7 @@ export class Link {
    * Paces tries: resolves after `ms`, but not before the link is open; at once when it comes back.
    */
   async pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.isOpen) {
-      const woken = new AbortController();
-      const stop = () => woken.abort();
-      const unsubscribe = this.subscribe((state) => state.state !== "suspect" && stop());
-      signal.addEventListener("abort", stop, { once: true });
-      await this.#clock.sleep(ms, woken.signal);
-      signal.removeEventListener("abort", stop);
-      unsubscribe();
-    }
+    if (this.isOpen) await this.#sleep(ms, signal, ({ state }) => state !== "suspect");
     await this.#until(() => this.isOpen, signal);
   }
 
@@ -213,15 +161,24 @@ export class Link {
       this.#become({ state: "suspect", sinceMs: this.#clock.now(), cause });
       return;
     }
+    const asked = new AbortController();
+    this.#wake = () => asked.abort();
+    await this.#sleep(due - now, AbortSignal.any([signal, asked.signal]), () => true);
+  }
+
+  /** Sleeps, but not past a change of state that matters. */
+  async #sleep(
+    ms: number,
+    signal: AbortSignal,
+    matters: (state: LinkState) => boolean,
+  ): Promise<void> {
     const woken = new AbortController();
-    const stop = () => woken.abort();
-    this.#wake = stop;
-    const unsubscribe = this.subscribe(stop);
-    signal.addEventListener("abort", stop, { once: true });
-    await this.#clock.sleep(due - now, woken.signal);
-    signal.removeEventListener("abort", stop);
+    const wake = () => woken.abort();
+    const unsubscribe = this.subscribe((state) => matters(state) && wake());
+    signal.addEventListener("abort", wake, { once: true });
+    await this.#clock.sleep(ms, woken.signal);
+    signal.removeEventListener("abort", wake);
     unsubscribe();
-    this.#wake = () => {};
   }
 
   #silenceMs(): number {

@@ -65,7 +65,7 @@ export function listNextPage(hub: Hub, token: ContinueToken, options: ListOption
 /** A list of what a hub holds, as a stream: memory does not grow with the cluster. */
 export function listHub(hub: Hub, options: ListOptions): Response {
   const head = { ...hub.head!, resourceVersion: hub.resourceVersion, continue: "" };
-  const snapshot = hub.snapshot(options.range);
+  const snapshot = hub.content.snapshot(options.range);
   const headers = new Headers(options.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   try {

@@ -11,14 +11,21 @@ export interface ProxyMetrics {
   relists: Counter;
   reflectorFailures: Counter<"code">;
   linkState: Gauge<"state">;
-  scopes: Gauge;
   storeFailures: Counter;
   storeSetAside: Counter;
 }
 
-/** Registers the proxy's metrics. */
-export function createProxyMetrics(registry: Registry): ProxyMetrics {
+/** Registers the proxy's metrics. @param scopes how many scopes are known, asked at each scrape */
+export function createProxyMetrics(registry: Registry, scopes: () => number): ProxyMetrics {
   const registers = [registry];
+  new Gauge({
+    name: "edge_agent_proxy_scopes_count",
+    help: "Collections that are known.",
+    registers,
+    collect() {
+      this.set(scopes());
+    },
+  });
   const requests = new Counter({
     name: "edge_agent_proxy_requests_total",
     help: "Requests by lane and by where the answer came from.",
@@ -53,11 +60,6 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
       name: "edge_agent_proxy_link_state_info",
       help: "1 for the state that the link to the API server is in.",
       labelNames: ["state"],
-      registers,
-    }),
-    scopes: new Gauge({
-      name: "edge_agent_proxy_scopes_count",
-      help: "Collections that are mirrored.",
       registers,
     }),
     storeFailures: new Counter({

@@ -73,7 +73,7 @@ class LiteApiserver implements Proxy {
   constructor(config: ProxyConfig, ports: ProxyPorts) {
     this.#config = config;
     this.#ports = ports;
-    this.#metrics = createProxyMetrics(ports.registry);
+    this.#metrics = createProxyMetrics(ports.registry, () => this.#running?.scopes.size ?? 0);
   }
 
   get url(): string {
@@ -138,7 +138,11 @@ class LiteApiserver implements Proxy {
     }
     const url = serverUrl(listen.hostname, tls.port);
     await writeKubeconfigs({ url, ca }, tokens, { fs, stateDir });
-    await this.#checkCredentials(identities);
+    for (const { name, error } of await identities.unusable()) {
+      // The files may still come (a first boot): worth a warning, not an end.
+      const message = "cannot speak for an identity yet: its credential can not be read";
+      logger.warn(message, { identity: name, error });
+    }
 
     const background = Promise.all([
       link.run(stop.signal),
@@ -209,20 +213,6 @@ class LiteApiserver implements Proxy {
         logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });
       },
     });
-  }
-
-  /** Files that are missing may still come (a first boot): worth a warning, not an end. */
-  async #checkCredentials(identities: Identities): Promise<void> {
-    for (const { name } of this.#config.identities) {
-      try {
-        await identities.credential(identities.named(name));
-      } catch (error) {
-        this.#ports.logger.warn(
-          "cannot speak for an identity yet: its credential can not be read",
-          { identity: name, error: errorMessage(error) },
-        );
-      }
-    }
   }
 
   #prefetch({ identities, forwarder, kept, link, clock }: LaneContext, signal: AbortSignal) {

@@ -2,7 +2,7 @@ import { errorMessage } from "../kernel/errors.ts";
 import { abortable } from "../kube/body.ts";
 import type { HttpClient } from "../platform/net.ts";
 import type { Connections, UpstreamServer } from "./connections.ts";
-import type { ProbeResult } from "./link.ts";
+import type { ProbeResult } from "./link_state.ts";
 import { isMiddlebox } from "./upstream.ts";
 
 /** Messages of rustls when the server is not who it should be. */

@@ -2,26 +2,20 @@ import type { ListHead } from "../kube/codec/list.ts";
 import { itemTypeOf, type StoredObject, toStoredObject, toTypedBody } from "../kube/object_meta.ts";
 import type { Replacement } from "../kube/reflector.ts";
 import { compareResourceVersions } from "../kube/resource_version.ts";
-import { type ChangeType, formatFrame, stampResourceVersion } from "../kube/watch_event.ts";
-import type { StateStore } from "./store/state_store.ts";
+import { formatFrame, stampResourceVersion } from "../kube/watch_event.ts";
+import type { WindowEvent } from "./event_window.ts";
+import type { ScopeContent } from "./scope_content.ts";
 
 /** The side of a hub that a new list changes. */
 export interface HubReplacement {
-  store: StateStore;
-  id: number;
+  content: ScopeContent;
   /** Version of the content before; empty if there was none. */
   resourceVersion: string;
   /** False once a later replacement was begun: this one is forgotten. */
   isLatest(): boolean;
   /** The list is whole; tells whether watchers are sent the difference or must begin anew. */
   begin(head: ListHead): "difference" | "restart";
-  push(
-    type: ChangeType,
-    key: string,
-    resourceVersion: string,
-    foundGone: boolean,
-    frame: Uint8Array,
-  ): void;
+  push(event: WindowEvent, key: string): void;
   end(head: ListHead, differences: number): void;
 }
 
@@ -35,9 +29,9 @@ interface Difference {
  * nor written; the first list of all goes straight to the store, where it counts only once complete.
  */
 export function replaceContent(hub: HubReplacement): Replacement {
-  const { store, id } = hub;
+  const { content } = hub;
   const first = hub.resourceVersion === "";
-  const before = store.versions(id);
+  const before = content.versions();
   const gone = new Set(before.keys());
   const differences: Difference[] = [];
   return {
@@ -49,7 +43,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
         const old = before.get(object.key);
         if (old?.uid === object.uid && old.resourceVersion === object.resourceVersion) continue;
         if (first) {
-          store.put(id, object);
+          content.put(object);
           continue;
         }
         const type = old === undefined
@@ -59,7 +53,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
           : "RECREATED";
         differences.push({ type, object: { ...object, body: object.body.slice() } });
       }
-      await store.settled();
+      await content.settled();
     },
     commit(head) {
       if (!hub.isLatest()) return;
@@ -67,14 +61,16 @@ export function replaceContent(hub: HubReplacement): Replacement {
       const type = itemTypeOf(head);
       // Stamped with the version before: a watcher that is ahead of it is told 410 instead.
       const announceGone = (key: string) => {
-        const old = announce ? store.get(id, key) : undefined;
+        const old = announce ? content.get(key) : undefined;
         if (old === undefined) return;
         const object = stampResourceVersion(toTypedBody(old.body, type), hub.resourceVersion);
-        hub.push("DELETED", key, hub.resourceVersion, true, formatFrame("DELETED", object));
+        const frame = formatFrame("DELETED", object);
+        const { resourceVersion } = hub;
+        hub.push({ type: "DELETED", resourceVersion, foundGone: true, frame }, key);
       };
       for (const key of gone) {
         announceGone(key);
-        store.remove(id, key);
+        content.remove(key);
       }
       for (const { type, object } of differences) {
         if (type === "RECREATED") announceGone(object.key);
@@ -83,11 +79,12 @@ export function replaceContent(hub: HubReplacement): Replacement {
         compareResourceVersions(a.object.resourceVersion, b.object.resourceVersion)
       );
       for (const { type: difference, object } of differences) {
-        store.put(id, object);
+        content.put(object);
         if (!announce) continue;
         const { key, resourceVersion, body } = object;
         const change = difference === "MODIFIED" ? "MODIFIED" : "ADDED";
-        hub.push(change, key, resourceVersion, false, formatFrame(change, toTypedBody(body, type)));
+        const frame = formatFrame(change, toTypedBody(body, type));
+        hub.push({ type: change, resourceVersion, foundGone: false, frame }, key);
       }
       hub.end(head, first ? 0 : gone.size + differences.length);
     },

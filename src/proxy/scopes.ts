@@ -8,6 +8,7 @@ import type { WindowLimits } from "./event_window.ts";
 import { Hub } from "./hub.ts";
 import type { Link } from "./link.ts";
 import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
+import { ScopeContent } from "./scope_content.ts";
 import type { StateStore } from "./store/state_store.ts";
 import { UnreachableError } from "./upstream.ts";
 
@@ -70,9 +71,8 @@ export class Scopes {
   #add(scope: Scope, row?: ConstructorParameters<typeof Hub>[0]["row"]): Entry {
     const { store, limits, relisted, clock, damaged } = this.#options;
     const hub = new Hub({
-      id: row?.id ?? this.#nextId++,
       scope,
-      store,
+      content: new ScopeContent(store, row?.id ?? this.#nextId++, scope),
       limits,
       row,
       now: () => clock.now(),
@@ -175,6 +175,10 @@ export class Scopes {
   siblings(caller: string, gvr: Gvr): Hub[] {
     return (this.#byResource.get(resourceKey(caller, gvr)) ?? [])
       .map(({ hub }) => hub).filter((hub) => hub.freshness !== "empty");
+  }
+
+  get size(): number {
+    return this.#entries.size;
   }
 
   /** All hubs. */

@@ -198,7 +198,8 @@ export class StateStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#behind[Symbol.asyncDispose]();
+    // The writer is the last to close: that empties and removes the write-ahead log.
     for (const reader of this.#readers.splice(0)) reader[Symbol.dispose]();
+    await this.#behind[Symbol.asyncDispose]();
   }
 }

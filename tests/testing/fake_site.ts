@@ -1,0 +1,110 @@
+import { FakeApiServer, type FakeApiServerOptions } from "../../src/demo/fake_api_server.ts";
+import { FaultLink } from "../../src/demo/fault_link.ts";
+import { createCa, issueServingCert } from "../../src/kube/pki.ts";
+import { startTestProxy, type TestProxy } from "./test_proxy.ts";
+
+/** A fake cloud behind a breakable link, with a proxy in front: all in this process. */
+export interface FakeSite extends AsyncDisposable {
+  readonly cloud: FakeApiServer;
+  readonly link: FaultLink;
+  /** The proxy that runs now. */
+  readonly proxy: TestProxy;
+  /** The `proxy` section of its config. */
+  readonly section: Record<string, unknown>;
+  /** Stops the proxy and starts it again on the same state. */
+  restart(between?: () => void | Promise<void>): Promise<TestProxy>;
+}
+
+/** Bearer token of the identity `node` in the cloud. */
+export const NODE_TOKEN = "node-in-the-cloud";
+
+/** Starts one; the proxy has one identity, `node`. */
+export async function startFakeSite(
+  options: { cloud?: FakeApiServerOptions; section?: Record<string, unknown> } = {},
+): Promise<FakeSite> {
+  await using stack = new AsyncDisposableStack();
+  const stateDir = await Deno.makeTempDir({ prefix: "edge-agent-site-" });
+  stack.defer(() => Deno.remove(stateDir, { recursive: true }));
+  const ca = await createCa("fake cloud");
+  const tls = await issueServingCert(ca, ["127.0.0.1"]);
+  const tokens = { [NODE_TOKEN]: "system:node:edge-1", ...options.cloud?.tokens };
+  const cloud = stack.use(await FakeApiServer.start({ ...options.cloud, tls, tokens }));
+  const link = stack.use(
+    await FaultLink.start({ target: { hostname: "127.0.0.1", port: cloud.port } }),
+  );
+  const caFile = `${stateDir}/cloud-ca.crt`;
+  const tokenFile = `${stateDir}/cloud-token`;
+  await Deno.writeTextFile(caFile, ca.cert);
+  await Deno.writeTextFile(tokenFile, NODE_TOKEN);
+  const section = {
+    upstream: { server: `https://127.0.0.1:${link.port}`, caFile },
+    identities: [{ name: "node", tokenFile }],
+    ...options.section,
+  };
+  const own = { stateDir: `${stateDir}/state` };
+  let proxy = await startTestProxy(section, own);
+  stack.defer(() => proxy.stop());
+  const held = stack.move();
+  return {
+    cloud,
+    link,
+    section,
+    get proxy() {
+      return proxy;
+    },
+    async restart(between = () => {}) {
+      await proxy.stop();
+      await between();
+      return proxy = await startTestProxy(section, own);
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** An object of a list or a watch, as far as tests look at it. */
+export interface SeenObject {
+  kind?: string;
+  metadata: { name: string; namespace?: string; resourceVersion: string; uid?: string };
+  data?: Record<string, string>;
+  code?: number;
+}
+
+/** Reads a watch frame by frame. */
+export class WatchReader implements AsyncDisposable {
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  #rest = "";
+
+  constructor(response: Response) {
+    this.#reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** The next frame; undefined at the end of the watch. */
+  async next(): Promise<{ type: string; object: SeenObject } | undefined> {
+    for (;;) {
+      const end = this.#rest.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        return JSON.parse(line);
+      }
+      const { done, value } = await this.#reader.read();
+      if (done) return undefined;
+      this.#rest += value;
+    }
+  }
+
+  /** The next `count` frames as `TYPE name`. */
+  async take(count: number): Promise<string[]> {
+    const seen: string[] = [];
+    while (seen.length < count) {
+      const frame = await this.next();
+      if (frame === undefined) throw new Error(`The watch ended after ${seen}`);
+      seen.push(`${frame.type} ${frame.object.metadata.name ?? frame.object.code ?? ""}`.trim());
+    }
+    return seen;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel().catch(() => {});
+  }
+}
