@@ -1,5 +1,6 @@
-import { X509Certificate } from "node:crypto";
-import type { JsonGeneralName, X509Certificate as Certificate } from "@peculiar/x509";
+// tsyringe, which x509 builds on, refuses to load without this polyfill before it.
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
 
 /** A certificate and its private key (PKCS #8), as PEM. */
 export interface CertPair {
@@ -19,7 +20,6 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** Makes a certificate authority of ECDSA P-256. */
 export async function createCa(commonName: string): Promise<CertPair> {
-  const x509 = await loadX509();
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [commonName] }],
@@ -49,10 +49,9 @@ export async function issueServingCert(
   ca: CertPair,
   subjectAltNames: readonly string[],
 ): Promise<CertPair> {
-  const x509 = await loadX509();
   const { certificate: issuer, privateKey: signingKey } = await parseCa(ca);
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-  const names = subjectAltNames.map((value): JsonGeneralName => ({
+  const names = subjectAltNames.map((value): x509.JsonGeneralName => ({
     type: isIpAddress(value) ? "ip" : "dns",
     value,
   }));
@@ -77,34 +76,9 @@ export async function issueServingCert(
   return await toPair(certificate, keys.privateKey);
 }
 
-/** Whether a serving certificate is signed by the authority and covers all the names; false for foreign text. */
-export function isIssuedFor(
-  ca: CertPair,
-  serving: CertPair,
-  subjectAltNames: readonly string[],
-): boolean {
-  try {
-    const leaf = new X509Certificate(serving.cert);
-    const covers = (name: string) => isIpAddress(name) ? leaf.checkIP(name) : leaf.checkHost(name);
-    return leaf.verify(new X509Certificate(ca.cert).publicKey) &&
-      subjectAltNames.every((name) => covers(name) !== undefined);
-  } catch {
-    // Not a certificate at all: a new one is needed just the same.
-    return false;
-  }
-}
-
-/** 120 ms and 20 MB, needed only where a certificate is made: once in the life of a node. */
-async function loadX509(): Promise<typeof import("@peculiar/x509")> {
-  // tsyringe, which it builds on, refuses to load without this polyfill before it.
-  await import("reflect-metadata");
-  return await import("@peculiar/x509");
-}
-
 async function parseCa(
   { cert, key }: CertPair,
-): Promise<{ certificate: Certificate; privateKey: CryptoKey }> {
-  const x509 = await loadX509();
+): Promise<{ certificate: x509.X509Certificate; privateKey: CryptoKey }> {
   try {
     const der = x509.PemConverter.decodeFirst(key);
     return {
@@ -119,12 +93,11 @@ async function parseCa(
   }
 }
 
-async function toPair(certificate: Certificate, privateKey: CryptoKey): Promise<CertPair> {
-  const { PemConverter } = await loadX509();
+async function toPair(certificate: x509.X509Certificate, privateKey: CryptoKey): Promise<CertPair> {
   const der = await crypto.subtle.exportKey("pkcs8", privateKey);
   return {
     cert: `${certificate.toString("pem")}\n`,
-    key: `${PemConverter.encode(der, PemConverter.PrivateKeyTag)}\n`,
+    key: `${x509.PemConverter.encode(der, x509.PemConverter.PrivateKeyTag)}\n`,
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { createCa, isIssuedFor, issueServingCert } from "./pki.ts";
+import { createCa, issueServingCert } from "./pki.ts";
 
 Deno.test("issueServingCert() makes a leaf for servers that another X.509 reader understands", async () => {
   const ca = await createCa("edge-agent test");
@@ -36,25 +36,4 @@ Deno.test("createCa() makes another key and serial each time", async () => {
     new X509Certificate(b.cert).serialNumber,
   );
   assert.notEqual(a.key, b.key);
-});
-
-Deno.test.each([
-  {
-    name: "its own certificate",
-    names: ["a.example", "10.0.0.1", "::1"],
-    other: false,
-    want: true,
-  },
-  { name: "fewer names than there are", names: ["10.0.0.1"], other: false, want: true },
-  { name: "a name that is missing", names: ["b.example"], other: false, want: false },
-  { name: "an address that is missing", names: ["10.0.0.2"], other: false, want: false },
-  { name: "another authority", names: ["a.example"], other: true, want: false },
-])("isIssuedFor() is $want for $name", async ({ names, other, want }) => {
-  const ca = await createCa("x");
-  const serving = await issueServingCert(ca, ["a.example", "10.0.0.1", "::1"]);
-  assert.equal(isIssuedFor(other ? await createCa("x") : ca, serving, names), want);
-});
-
-Deno.test("isIssuedFor() is false for text that is no certificate", async () => {
-  assert.equal(isIssuedFor(await createCa("x"), { cert: "junk", key: "" }, []), false);
 });

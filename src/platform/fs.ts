@@ -1,3 +1,4 @@
+import { UnavailableError } from "../kernel/errors.ts";
 import { type DiskCalls, TemporaryNames, writeAtomic } from "./atomic_write.ts";
 
 /** What is known of a file; it changes whenever the file is written or replaced. */
@@ -129,6 +130,13 @@ function toBytes(data: string | Uint8Array): Uint8Array {
 }
 
 function withPath(error: unknown, path: string): unknown {
-  if (error instanceof Error && !error.message.includes(path)) error.message += ` ('${path}')`;
+  if (!(error instanceof Error)) return error;
+  // The runtime's own words speak of flags for its compiler.
+  if (error.name === "NotCapable") {
+    return new UnavailableError(
+      `this build was not compiled to use '${path}' (see --read and --write of the build)`,
+    );
+  }
+  if (!error.message.includes(path)) error.message += ` ('${path}')`;
   return error;
 }

@@ -19,10 +19,8 @@ export interface HttpServer extends AsyncDisposable {
 const STOP_GRACE_MS = 2_000;
 
 /**
- * Serves HTTP/1.1, and over TLS HTTP/2 too. Disposing stops it within two seconds, whatever clients do.
- *
- * `Deno.serve` rather than `node:http2`: at 1,000 events/s to 100 watchers it needs 41 % of a core where
- * the other needs 106 %.
+ * Serves HTTP/1.1, and over TLS HTTP/2 too; for TLS see `serveHttps`, which is faster where there
+ * is a person or a program waiting. Disposing stops it within two seconds, whatever clients do.
  *
  * @throws {UnavailableError} when the address can't be had.
  */
@@ -52,7 +50,7 @@ export function serveHttp(
       return handler(request);
     }) as Deno.HttpServer<Deno.NetAddr>;
   } catch (error) {
-    throw new UnavailableError(explainListenError(hostname, port, error), { cause: error });
+    throw listenError(hostname, port, error);
   }
   return {
     hostname,
@@ -70,19 +68,38 @@ export function serveHttp(
   };
 }
 
-function explainListenError(hostname: string, port: number, error: unknown): string {
+/** Why an address can't be listened on, and what to do, from what the platform threw. */
+export function listenError(hostname: string, port: number, error: unknown): UnavailableError {
   const where = `${hostname}:${port}`;
-  if (error instanceof Deno.errors.AddrInUse) {
-    return `Cannot listen on ${where}: another process holds the port (ss -ltnp "sport = :${port}" names it); stop it or configure another "listen"`;
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return `Cannot listen on ${where}: this host has no such address; configure another "listen"`;
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return `Cannot listen on ${where}: not permitted (a port below 1024 needs root or CAP_NET_BIND_SERVICE)`;
-  }
-  return `Cannot listen on ${where}: ${errorMessage(error)}`;
+  const code = (error as { code?: unknown } | null)?.code;
+  const why =
+    LISTEN_ERRORS.find(({ type, codes }) => error instanceof type || codes.includes(String(code)))
+      ?.why(port) ?? errorMessage(error);
+  return new UnavailableError(`Cannot listen on ${where}: ${why}`, { cause: error });
 }
+
+const LISTEN_ERRORS: readonly {
+  type: new (message?: string) => Error;
+  codes: string[];
+  why: (port: number) => string;
+}[] = [
+  {
+    type: Deno.errors.AddrInUse,
+    codes: ["EADDRINUSE"],
+    why: (port) =>
+      `another process holds the port (ss -ltnp "sport = :${port}" names it); stop it or configure another "listen"`,
+  },
+  {
+    type: Deno.errors.AddrNotAvailable,
+    codes: ["EADDRNOTAVAIL"],
+    why: () => 'this host has no such address; configure another "listen"',
+  },
+  {
+    type: Deno.errors.PermissionDenied,
+    codes: ["EACCES", "EPERM"],
+    why: () => "not permitted (a port below 1024 needs root or CAP_NET_BIND_SERVICE)",
+  },
+];
 
 /** How an HTTP client reaches and trusts its servers, and who it is. PEM texts. */
 export interface HttpClientOptions {

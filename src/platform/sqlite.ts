@@ -18,12 +18,20 @@ export interface Database extends Disposable {
 
 /** Opens a database file. Nothing is read before the first statement. */
 export function openDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
+  // SQLite gives its other files the mode of this one.
+  if (!options.readOnly) restrictToOwner(path);
   const db = new DatabaseSync(path, { readOnly: options.readOnly ?? false, timeout: 5_000 });
   return {
     exec: (sql) => db.exec(sql),
     prepare: (sql) => wrap(db.prepare(sql)),
     [Symbol.dispose]: () => db.close(),
   };
+}
+
+/** Makes the file, if need be, and readable to its owner alone. */
+function restrictToOwner(path: string): void {
+  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+  Deno.chmodSync(path, 0o600);
 }
 
 function wrap(statement: StatementSync): Statement {

@@ -1,12 +1,6 @@
 import type { RefusedError } from "../kube/answer.ts";
 import type { ListHead } from "../kube/codec/list.ts";
-import {
-  type ItemType,
-  itemTypeOf,
-  objectKey,
-  readObjectMeta,
-  toListBody,
-} from "../kube/object_meta.ts";
+import { type ItemType, itemTypeOf, toListBody, toStoredObject } from "../kube/object_meta.ts";
 import type { CatchUp, Replacement } from "../kube/reflector.ts";
 import { compareResourceVersions } from "../kube/resource_version.ts";
 import { type ChangeType, formatFrame, type WatchEvent } from "../kube/watch_event.ts";
@@ -153,9 +147,8 @@ export class Hub {
   }
 
   change(event: WatchEvent & { type: ChangeType }): void {
-    const { name, namespace, uid, resourceVersion } = readObjectMeta(event.object);
+    const { key, uid, resourceVersion } = toStoredObject(event.object);
     if (compareResourceVersions(resourceVersion, this.#resourceVersion) <= 0) return;
-    const key = objectKey(namespace, name);
     // Lists of metadata carry the kind in each item, as watch events do.
     const asListed = this.scope.representation === "metadata"
       ? event.object

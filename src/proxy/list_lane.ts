@@ -13,6 +13,7 @@ import {
   type LaneHandler,
   prove,
 } from "./lane_context.ts";
+import { areValidOptions } from "./list_options.ts";
 import { listHub, listNextPage, type ListOptions, parseContinue } from "./list_response.ts";
 import { ListTee } from "./list_tee.ts";
 import { chooseRepresentation, formatScope, type Scope, scopeOf } from "./scope.ts";
@@ -77,7 +78,8 @@ export function createListLane(context: LaneContext): LaneHandler {
     const wanted = query.get("resourceVersion") ?? "";
     const anyVersion = query.get("resourceVersionMatch") !== "Exact" && !query.has("continue") &&
       (wanted === "0" || (isResourceVersion(wanted) && scopes.isReflected(scope)));
-    if (anyVersion && representation.as !== "table" && isProven(context, request)) {
+    const hubServes = anyVersion && representation.as !== "table" && areValidOptions("list", query);
+    if (hubServes && isProven(context, request)) {
       const hub = scopes.reflect(scope);
       const { state } = await scopes.ready(hub, "current", signal);
       if (state === "ready") {

@@ -4,7 +4,8 @@ import type { Clock } from "../kernel/clock.ts";
 import { AgentError, errorMessage } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
 import type { Fs } from "../platform/fs.ts";
-import { type ListenOptions, serveHttp } from "../platform/net.ts";
+import { serveHttps } from "../platform/https_server.ts";
+import { serveHttp } from "../platform/net.ts";
 import { createProxyApp } from "./app.ts";
 import { Connections } from "./connections.ts";
 import type { ProxyConfig } from "./config.ts";
@@ -100,7 +101,7 @@ class LiteApiserver implements Proxy {
     });
     const store = stack.use(await this.#openStore());
     const connections = new Connections(server);
-    const prober = stack.use(new Prober(server, connections, () => clock.monotonic()));
+    const prober = stack.use(new Prober(server, connections, clock));
     const link = new Link(clock, (timeoutMs, signal) => prober.probe(timeoutMs, signal), random);
     const upstream = stack.use(new Upstream(server, connections, link));
     observeLink(link, this.#metrics, logger);
@@ -123,18 +124,19 @@ class LiteApiserver implements Proxy {
       stop: stop.signal,
     };
 
-    const serve = (options: ListenOptions, callerOf: (headers: Headers) => Caller) => {
+    const handlerFor = (callerOf: (headers: Headers) => Caller) => {
       const app = createProxyApp(context, {
         callerOf,
         failed: ({ method, path }, error) =>
           logger.error("a request failed", { method, path, error: errorMessage(error) }),
       });
-      return stack.use(serveHttp(options, (request) => app.fetch(request)));
+      return (request: Request) => app.fetch(request);
     };
-    const tls = serve({ ...listen, tls: { cert, key } }, (headers) => identities.callerOf(headers));
+    const handler = handlerFor((headers) => identities.callerOf(headers));
+    const tls = stack.use(await serveHttps({ ...listen, tls: { cert, key } }, handler));
     if (plain !== undefined) {
       const caller = identities.named(plain.identity);
-      serve(plain.listen, () => caller);
+      stack.use(serveHttp(plain.listen, handlerFor(() => caller)));
     }
     const url = serverUrl(listen.hostname, tls.port);
     await writeKubeconfigs({ url, ca }, tokens, { fs, stateDir });

@@ -1,3 +1,4 @@
+import type { Clock } from "../kernel/clock.ts";
 import { errorMessage } from "../kernel/errors.ts";
 import { abortable } from "../kube/body.ts";
 import type { HttpClient } from "../platform/net.ts";
@@ -12,19 +13,21 @@ const UNTRUSTED = /invalid peer certificate|UnknownIssuer|CertificateUnknown|sel
 export class Prober implements Disposable {
   readonly #server: UpstreamServer;
   readonly #connections: Connections;
-  readonly #monotonic: () => number;
+  readonly #clock: Clock;
   #client: HttpClient | undefined;
 
-  constructor(server: UpstreamServer, connections: Connections, monotonic: () => number) {
+  constructor(server: UpstreamServer, connections: Connections, clock: Clock) {
     this.#server = server;
     this.#connections = connections;
-    this.#monotonic = monotonic;
+    this.#clock = clock;
   }
 
   /** One probe; gives up after `timeoutMs`. */
   async probe(timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const startedAt = this.#monotonic();
+    const late = new AbortController();
+    const cancel = this.#clock.timer(timeoutMs, () => late.abort());
+    const limit = AbortSignal.any([signal, late.signal]);
+    const startedAt = this.#clock.monotonic();
     try {
       this.#client ??= await this.#connections.anonymous();
       const url = `${this.#server.url}/readyz`;
@@ -36,13 +39,15 @@ export class Prober implements Disposable {
       if (isMiddlebox(response)) {
         return { result: "silent", cause: `a middlebox answers ${response.status}` };
       }
-      return { result: "answered", roundTripMs: this.#monotonic() - startedAt };
+      return { result: "answered", roundTripMs: this.#clock.monotonic() - startedAt };
     } catch (error) {
       this[Symbol.dispose]();
-      const cause = limit.aborted && !signal.aborted
+      const cause = late.signal.aborted
         ? `no answer to a probe within ${timeoutMs} ms`
         : errorMessage(error);
       return { result: UNTRUSTED.test(cause) ? "rejected" : "silent", cause };
+    } finally {
+      cancel();
     }
   }
 

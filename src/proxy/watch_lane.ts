@@ -10,6 +10,7 @@ import {
   type LaneHandler,
   prove,
 } from "./lane_context.ts";
+import { areValidOptions } from "./list_options.ts";
 import { chooseRepresentation, formatScope, scopeOf } from "./scope.ts";
 import { UnreachableError } from "./upstream.ts";
 
@@ -24,7 +25,7 @@ export function createWatchLane(context: LaneContext): LaneHandler {
     const { query, headers, caller, signal } = request;
     const representation = chooseRepresentation(headers.get("accept"));
     const hubServes = representation !== undefined && representation.as !== "table" &&
-      isProven(context, request);
+      areValidOptions("watch", query) && isProven(context, request);
     if (!hubServes) return await passWatch(context, request);
     const scope = scopeOf(caller.key, request.info as ResourceRequest, query, representation);
     const hub = scopes.reflect(scope);

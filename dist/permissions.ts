@@ -1,0 +1,75 @@
+/**
+ * What the compiled binary may do, as data: each entry says why it is there, and what is not here is
+ * refused by the runtime whatever the code tries.
+ *
+ * @module
+ */
+
+/** One thing that the binary may do. */
+export interface Permission {
+  readonly allow: "net" | "read" | "write" | "env" | "sys";
+  /** Path, variable or call; without it the whole kind is allowed. */
+  readonly what?: string;
+  readonly why: string;
+  /** A path that moves with `--prefix`. */
+  readonly moves?: true;
+}
+
+/** The narrowest set that works. `--allow-run`, `--allow-ffi` and `--allow-import` are absent on purpose. */
+export const PERMISSIONS: readonly Permission[] = [
+  { allow: "net", why: "listeners and the cloud: their addresses are known only from the config" },
+  {
+    allow: "read",
+    what: "/etc/edge-agent",
+    moves: true,
+    why: "config, and credentials kept by it",
+  },
+  { allow: "read", what: "/etc/kubernetes", why: "kubelet.conf, bootstrap and cluster CA" },
+  { allow: "read", what: "/var/lib/kubelet/pki", why: "the kubelet's client certificate" },
+  { allow: "read", what: "/var/lib/edge-agent", moves: true, why: "state" },
+  { allow: "write", what: "/var/lib/edge-agent", moves: true, why: "state" },
+  { allow: "read", what: "/tmp", why: "demo: its embedded cloud and its state" },
+  { allow: "write", what: "/tmp", why: "demo: its embedded cloud and its state" },
+  { allow: "env", what: "EDGE_AGENT_*", why: "overrides of the config" },
+  { allow: "sys", what: "hostname", why: "the default name of the node" },
+];
+
+/** Paths that a build gets besides the usual ones. */
+export interface ExtraPaths {
+  /** Absolute folder under which the files that move are installed. */
+  readonly prefix?: string;
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
+/** The permissions of one build: the table, its paths under the prefix, and the extra paths. */
+export function permissionsOf(extra: ExtraPaths): Permission[] {
+  const { prefix, read, write } = extra;
+  const moved = prefix === undefined ? [] : PERMISSIONS.filter((entry) => entry.moves).map(
+    (entry): Permission => ({ ...entry, what: prefix + entry.what }),
+  );
+  return [
+    ...PERMISSIONS,
+    ...moved,
+    ...read.map((what): Permission => ({ allow: "read", what, why: "--read" })),
+    ...write.map((what): Permission => ({ allow: "write", what, why: "--write" })),
+  ];
+}
+
+/**
+ * The command line flags for `permissions`. `--ignore-env` makes every other variable look unset:
+ * packages that glance at one must not fail, and must not see it either.
+ */
+export function toFlags(permissions: readonly Permission[]): string[] {
+  const values = new Map<string, Set<string> | undefined>();
+  for (const { allow, what } of permissions) {
+    if (what === undefined) values.set(allow, undefined);
+    else if (!values.has(allow)) values.set(allow, new Set([what]));
+    else values.get(allow)?.add(what);
+  }
+  const flags = ["--no-prompt", "--ignore-env"];
+  for (const [allow, what] of values) {
+    flags.push(what === undefined ? `--allow-${allow}` : `--allow-${allow}=${[...what].join(",")}`);
+  }
+  return flags;
+}

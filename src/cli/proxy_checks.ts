@@ -1,0 +1,68 @@
+/** Takes what is wrong; `path` counts from the `proxy` section. */
+interface Issues {
+  addIssue(issue: { code: "custom"; path: (string | number)[]; message: string }): void;
+}
+
+const CREDENTIALS = ["kubeconfig", "certFile", "tokenFile"] as const;
+
+/**
+ * What must fit together in the `proxy` section. It runs beside the checks of the single values, so that
+ * everything wrong is told at once: any part of `section` may thus still be as the user wrote it.
+ */
+export function checkProxy(section: unknown, issues: Issues): void {
+  if (!isSection(section)) return;
+  const add = (path: (string | number)[], message: string) =>
+    issues.addIssue({ code: "custom", path, message });
+
+  const { upstream, plain } = section;
+  if (isSection(upstream) && upstream.kubeconfig === undefined && upstream.server === undefined) {
+    add(["upstream"], `needs "kubeconfig" or "server" to know where the kube-apiserver is`);
+  }
+
+  const identities = Array.isArray(section.identities) ? section.identities : [];
+  const names = identities.map((identity) => isSection(identity) ? identity.name : undefined);
+  identities.forEach((identity, i) => {
+    if (isSection(identity)) {
+      checkCredential(identity, (message) => add(["identities", i], message));
+    }
+    const first = names.indexOf(names[i]);
+    if (typeof names[i] === "string" && first < i) {
+      add(["identities", i, "name"], `must differ from that of proxy.identities[${first}]`);
+    }
+  });
+
+  if (!isSection(plain)) return;
+  if (typeof plain.identity === "string" && !names.includes(plain.identity)) {
+    add(["plain", "identity"], `must be the name of one of proxy.identities`);
+  }
+  if (isSection(plain.listen) && !isLoopback(String(plain.listen.hostname))) {
+    add(
+      ["plain", "listen"],
+      "must be a loopback address such as 127.0.0.1, as everyone who reaches it is taken for the identity",
+    );
+  }
+}
+
+function checkCredential(identity: Record<string, unknown>, add: (message: string) => void): void {
+  const given = CREDENTIALS.filter((key) => identity[key] !== undefined);
+  if (given.length === 0) {
+    add(
+      `needs a credential for the cloud: one of "kubeconfig", "certFile" (with "keyFile") and "tokenFile"`,
+    );
+  }
+  if (given.length > 1) {
+    add(`must have one kind of credential: it has ${given.map((key) => `"${key}"`).join(" and ")}`);
+  }
+  if (identity.keyFile !== undefined && identity.certFile === undefined) {
+    add(`has a "keyFile" without a "certFile"`);
+  }
+}
+
+/** True for addresses that no other host can reach. */
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,42 @@
+import type { Host } from "../../src/platform/host.ts";
+
+/** A {@linkcode Host} with fixed answers that keeps what is written to it. */
+export class StubHost implements Host {
+  readonly pid = 4711;
+  readonly runtime = { deno: "2.9.6", v8: "15.0.245", os: "linux", arch: "x86_64" };
+  readonly noColor = true;
+  stdout = "";
+  stderr = "";
+  constructor(readonly variables: Record<string, string> = {}) {}
+
+  hostname(): string {
+    return "edge-1";
+  }
+  env(): Record<string, string> {
+    return { ...this.variables };
+  }
+  absolutePath(path: string): string {
+    return path.startsWith("/") ? path : `/cwd/${path}`;
+  }
+  write(stream: "stdout" | "stderr", text: string): void {
+    this[stream] += text;
+  }
+  isTerminal(): boolean {
+    return false;
+  }
+  memory(): { residentBytes: number; heapBytes: number } {
+    return { residentBytes: 50_000_000, heapBytes: 8_000_000 };
+  }
+  makeTempDir(prefix: string): Promise<string> {
+    return Promise.resolve(`/tmp/${prefix}1`);
+  }
+  removeTempDir(): Promise<void> {
+    return Promise.resolve();
+  }
+  random(): number {
+    return 0.5;
+  }
+  exit(code: number): never {
+    throw new Error(`exit ${code}`);
+  }
+}
