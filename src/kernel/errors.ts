@@ -20,7 +20,9 @@ export class UnavailableError extends AgentError {
 /** The message of anything thrown, with the causes behind it: `a: b: c`. */
 export function errorMessage(error: unknown): string {
   const parts: string[] = [];
-  for (let e: unknown = error; e !== undefined && e !== null && parts.length < 5;) {
+  let e: unknown = error;
+  // A cause may lead back to its error, or go on for ever.
+  for (let depth = 0; e !== undefined && e !== null && depth < 5; depth++) {
     const text = e instanceof Error ? e.message : String(e);
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
     e = e instanceof Error ? e.cause : undefined;

@@ -23,8 +23,12 @@ export async function supervise(
   const { clock, graceMs, events = {} } = options;
   const controller = new AbortController();
   const running: Module[] = [];
+  const abort = () => controller.abort();
+  // At once: a module that is still starting must hear it too.
+  signal.addEventListener("abort", abort, { once: true });
   const stop = async (): Promise<Outcome> => {
-    controller.abort();
+    signal.removeEventListener("abort", abort);
+    abort();
     const stuck = new Set(running.map((module) => module.name));
     const all = Promise.allSettled(
       running.toReversed().map(async (module) => {
@@ -46,7 +50,9 @@ export async function supervise(
       events.started?.(module);
     }
   } catch (error) {
-    await stop();
+    const outcome = await stop();
+    // A start that was cut short is how a stop looks in the middle of it.
+    if (signal.aborted) return outcome;
     throw error;
   }
   await aborted(signal);

@@ -146,6 +146,21 @@ Deno.test("supervise() tells a module that is still starting when its signal abo
   assert.deepEqual(calls, ["start a", "dispose a"]);
 });
 
+Deno.test("supervise() stops without an error when a start gives up because its signal aborts", async () => {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const slow = scripted("a", [], {
+    start: async (signal) => {
+      await aborted(signal);
+      signal.throwIfAborted();
+    },
+  });
+  const outcome = supervise([slow], stop.signal, { clock, graceMs: 1_000 });
+  await clock.advance(0);
+  stop.abort();
+  assert.deepEqual(await outcome, { state: "stopped" });
+});
+
 Deno.test("aborted() resolves at once when the signal has aborted already", async () => {
   await aborted(AbortSignal.abort());
 });

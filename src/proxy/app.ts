@@ -1,3 +1,4 @@
+import type { Logger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { errorMessage } from "../kernel/errors.ts";
 import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
@@ -25,8 +26,8 @@ export function createProxyApp(
   options: {
     /** Who sent a request. */
     callerOf(headers: Headers): Caller;
-    /** A handler failed in a way that nobody foresaw. */
-    failed(request: ProxyRequest, error: unknown): void;
+    /** Told of handlers that fail in a way that nobody foresaw. */
+    logger: Logger;
   },
 ): Hono {
   const handlers: Record<Lane, LaneHandler> = {
@@ -72,7 +73,11 @@ export function createProxyApp(
       }
       // Nobody is there to be told.
       if (request.signal.aborted) return new Response(null, { status: 503 });
-      options.failed(request, error);
+      options.logger.error("a request failed", {
+        method: raw.method,
+        path,
+        error: errorMessage(error),
+      });
       const message = `edge-agent could not handle ${raw.method} ${path}: ${errorMessage(error)}`;
       return statusResponse({ code: 500, reason: "InternalError", message });
     }

@@ -125,11 +125,7 @@ class LiteApiserver implements Proxy {
     };
 
     const handlerFor = (callerOf: (headers: Headers) => Caller) => {
-      const app = createProxyApp(context, {
-        callerOf,
-        failed: ({ method, path }, error) =>
-          logger.error("a request failed", { method, path, error: errorMessage(error) }),
-      });
+      const app = createProxyApp(context, { callerOf, logger });
       return (request: Request) => app.fetch(request);
     };
     const handler = handlerFor((headers) => identities.callerOf(headers));

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { configure, getConsoleSink } from "@logtape/logtape";
+import { configure, getConsoleSink, type LogRecord } from "@logtape/logtape";
 import { startTestProxy, type TestProxy } from "../../testing/test_proxy.ts";
 import { type Cluster, hasNetAdmin, startCluster } from "../cluster.ts";
 import { until } from "../poll.ts";
@@ -59,7 +59,7 @@ export async function shareCloud(
   let count = 0;
   Deno.test.beforeAll(async () => {
     if (!netAdmin.ok) return;
-    if (Deno.env.get("EDGE_AGENT_TEST_LOG") !== undefined) await logToConsole();
+    await keepLog();
     // Without the controller manager it is there in 2 s, and nobody but the test changes anything.
     cluster = await startCluster({ controllerManager: false });
     await prepare?.(cluster);
@@ -72,6 +72,7 @@ export async function shareCloud(
       sanitizeOps: sanitize,
       sanitizeResources: sanitize,
       async fn() {
+        logged.length = 0;
         await using site = await Site.open(cluster, `scenario-${++count}`);
         await body(site);
       },
@@ -191,7 +192,9 @@ export class Site implements AsyncDisposable {
     return text.split("\n")
       .filter((line) =>
         line.startsWith("apiserver_request_total{") && line.includes('verb="LIST"') &&
-        line.includes(`resource="${resource}"`)
+        line.includes(`resource="${resource}"`) &&
+        // By name: the API server's own informers.
+        !line.includes('scope="resource"')
       )
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
@@ -215,13 +218,30 @@ export function note(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`    ${text}\n`));
 }
 
-async function logToConsole(): Promise<void> {
+/** Waits until the agents of this test have logged a message. */
+export async function hasLogged(message: string): Promise<void> {
+  await until(`the log to say "${message}"`, () => logged.some((record) => record === message), {
+    timeoutMs: PATIENCE_MS,
+  });
+}
+
+/** Messages of the agents since the test began. */
+const logged: string[] = [];
+
+/** `EDGE_AGENT_TEST_LOG=1` shows the log as well. */
+async function keepLog(): Promise<void> {
+  const keep = ({ message }: LogRecord) => void logged.push(message.join(""));
+  const show = Deno.env.get("EDGE_AGENT_TEST_LOG") !== undefined;
   await configure({
     reset: true,
-    sinks: { console: getConsoleSink() },
-    loggers: [{ category: ["edge-agent"], sinks: ["console"], lowestLevel: "debug" }, {
-      category: ["logtape"],
-      sinks: [],
-    }],
+    sinks: { keep, console: getConsoleSink() },
+    loggers: [
+      {
+        category: ["edge-agent"],
+        sinks: show ? ["keep", "console"] : ["keep"],
+        lowestLevel: "debug",
+      },
+      { category: ["logtape"], sinks: [], lowestLevel: "fatal" },
+    ],
   });
 }
