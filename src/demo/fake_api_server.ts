@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../kernel/clock.ts";
+import { serveHttps } from "../platform/https_server.ts";
 import { type HttpServer, serveHttp } from "../platform/net.ts";
 import { authenticate, authorize } from "./fake_access.ts";
 import { FakeAudit } from "./fake_audit.ts";
@@ -49,11 +50,13 @@ export class FakeApiServer implements AsyncDisposable {
   readonly #watches = new Set<FakeWatch>();
   #muted = false;
   #stop = new AbortController();
-  #server: HttpServer;
+  #server: HttpServer | undefined;
 
   /** Starts one with the namespaces that every cluster has. */
-  static start(options: FakeApiServerOptions = {}): Promise<FakeApiServer> {
-    return Promise.resolve(new FakeApiServer(options));
+  static async start(options: FakeApiServerOptions = {}): Promise<FakeApiServer> {
+    const fake = new FakeApiServer(options);
+    fake.#server = await fake.#listen(options.port ?? 0);
+    return fake;
   }
 
   private constructor(options: FakeApiServerOptions) {
@@ -71,15 +74,14 @@ export class FakeApiServer implements AsyncDisposable {
     }
     options.routes?.(this.#app);
     this.#addRoutes();
-    this.#server = this.#listen(options.port ?? 0);
   }
 
   get hostname(): string {
-    return this.#server.hostname;
+    return this.#server?.hostname ?? "";
   }
 
   get port(): number {
-    return this.#server.port;
+    return this.#server?.port ?? 0;
   }
 
   get url(): string {
@@ -131,7 +133,7 @@ export class FakeApiServer implements AsyncDisposable {
     await this.#close();
     this.#stop = new AbortController();
     if (options.backup) this.store.restore(options.backup);
-    this.#server = this.#listen(port);
+    this.#server = await this.#listen(port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,12 +147,15 @@ export class FakeApiServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#stop.abort();
-    await this.#server[Symbol.asyncDispose]();
+    await this.#server?.[Symbol.asyncDispose]();
   }
 
-  #listen(port: number): HttpServer {
+  #listen(port: number): Promise<HttpServer> {
     const { hostname = "127.0.0.1", tls } = this.#options;
-    return serveHttp({ hostname, port, tls }, (request) => this.#handle(request));
+    const handle = (request: Request) => this.#handle(request);
+    return tls === undefined
+      ? Promise.resolve(serveHttp({ hostname, port }, handle))
+      : serveHttps({ hostname, port, tls }, handle);
   }
 
   async #handle(request: Request): Promise<Response> {

@@ -78,6 +78,8 @@ const CATCH_UP_SECONDS = 3;
 /** How long such a watch must have stood for its silence to mean something. */
 const CATCH_UP_PROOF_MS = 2_500;
 const MIN_WATCH_SECONDS = 300;
+/** A watch that ends sooner without a word is no watch, as for client-go. */
+const SHORT_WATCH_MS = 1_000;
 
 /**
  * Keeps a sink equal to a collection of the API server: LIST in pages, then WATCH with bookmarks, resumed
@@ -85,7 +87,13 @@ const MIN_WATCH_SECONDS = 300;
  */
 export class Reflector {
   readonly #options: ReflectorOptions;
+  /** Whether the current round got anything from the server: then the next one may begin at once. */
+  #progress = false;
   #relist = false;
+  /** Times that the server said 410 since a watch stood. */
+  #expiries = 0;
+  /** Pages ran out of their server's memory (410 to a continue token): the next list comes in one piece. */
+  #unpaged = false;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -104,22 +112,20 @@ export class Reflector {
         if (signal.aborted) return;
         if (error instanceof ExpiredError) {
           this.#relist = true;
-          if (this.#progress) continue;
+          // A server that says nothing else must not be flooded.
+          if (++this.#expiries === 1) continue;
         }
         sink.failed(error);
         if (error instanceof RefusedError) {
           sink.refused(error);
           await pause(Math.max(error.retryAfterMs, backoff.next()), signal);
         } else {
-          if (this.#progress) backoff.reset();
+          if (this.#progress && this.#expiries === 0) backoff.reset();
           await pause(backoff.next(), signal);
         }
       }
     }
   }
-
-  /** Whether the current round got anything from the server. */
-  #progress = false;
 
   async #round(signal: AbortSignal): Promise<void> {
     const { sink } = this.#options;
@@ -143,12 +149,15 @@ export class Reflector {
   async #list(signal: AbortSignal): Promise<void> {
     const { sink, target } = this.#options;
     const replacement = sink.replace();
+    let token = "";
     try {
       let first: ListHead | undefined;
-      let token = "";
       do {
-        const query: Record<string, string> = { ...target.query, limit: String(PAGE_LIMIT) };
-        if (token !== "") query.continue = token;
+        const query = {
+          ...target.query,
+          ...(!this.#unpaged && { limit: String(PAGE_LIMIT) }),
+          ...(token !== "" && { continue: token }),
+        };
         const response = await this.#get(query, "list", signal);
         const splitter = new ListSplitter();
         for await (const chunk of chunksOf(response, signal)) {
@@ -170,8 +179,10 @@ export class Reflector {
         );
       }
       replacement.commit(first);
+      this.#unpaged = false;
     } catch (error) {
       replacement.abandon();
+      if (error instanceof ExpiredError && token !== "") this.#unpaged = true;
       throw error;
     }
   }
@@ -186,10 +197,18 @@ export class Reflector {
       timeoutSeconds: String(timeoutSeconds),
     };
     const response = await this.#get(query, "watch", signal);
-    this.#progress = true;
+    const startedAt = this.#options.monotonic();
     const splitter = new FrameSplitter();
-    for await (const chunk of chunksOf(response, signal)) {
-      for (const frame of splitter.push(chunk)) this.#take(parseWatchEvent(frame));
+    try {
+      for await (const chunk of chunksOf(response, signal)) {
+        this.#progress ||= chunk.length > 0;
+        for (const frame of splitter.push(chunk)) this.#take(parseWatchEvent(frame));
+      }
+    } finally {
+      if (this.#options.monotonic() - startedAt >= SHORT_WATCH_MS) {
+        this.#progress = true;
+        this.#expiries = 0;
+      }
     }
   }
 
@@ -228,8 +247,7 @@ export class Reflector {
     const response = await send(pathAndQuery, { accept, purpose, signal });
     if (response.status === 200) return response;
     const answer = await toAnswer(response, signal);
-    const what = `${purpose} ${target.path}`;
-    if (response.status === 410) throw new ExpiredError(`Cannot ${what}: the server answered 410`);
-    throw new RefusedError(what, answer);
+    const refusal = new RefusedError(`${purpose} ${target.path}`, answer);
+    throw response.status === 410 ? new ExpiredError(refusal.message) : refusal;
   }
 }

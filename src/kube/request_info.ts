@@ -90,30 +90,30 @@ export function parseRequestInfo(
 
 function verbOf(method: string, name: string, query: URLSearchParams): Verb | undefined {
   if (method === "GET" || method === "HEAD") {
-    const watch = query.get("watch");
-    // As apiserver's conversion of a bool parameter: present and neither "false" nor "0".
-    const watching = watch !== null && watch.toLowerCase() !== "false" && watch !== "0";
-    if (watching && name === "") return "watch";
-    return name === "" ? "list" : "get";
+    if (name !== "") return "get";
+    return isTrue(query.get("watch")) ? "watch" : "list";
   }
   if (method === "DELETE") return name === "" ? "deletecollection" : "delete";
   return WRITE_VERBS[method];
 }
 
+/** A bool parameter, as kube-apiserver reads it: present and neither "false" nor "0". */
+export function isTrue(value: string | null): boolean {
+  return value !== null && value.toLowerCase() !== "false" && value !== "0";
+}
+
+/** As kube-apiserver: decoded first and cut afterwards, so that an encoded slash parts segments too. */
 function segments(path: string): string[] {
-  const parts: string[] = [];
-  for (const raw of path.split("/")) {
-    if (raw === "") continue;
-    let part: string;
-    try {
-      part = decodeURIComponent(raw);
-    } catch {
-      throw new SyntaxError(`Cannot read the request path: "${raw}" is not valid percent-encoding`);
-    }
-    if (part === "." || part === "..") {
-      throw new SyntaxError(`Cannot read the request path: it contains the segment "${raw}"`);
-    }
-    parts.push(part);
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path);
+  } catch {
+    throw new SyntaxError(`Cannot read the request path: "${path}" is not valid percent-encoding`);
+  }
+  const parts = decoded.split("/").filter((part) => part !== "");
+  const dots = parts.find((part) => part === "." || part === "..");
+  if (dots !== undefined) {
+    throw new SyntaxError(`Cannot read the request path: it contains the segment "${dots}"`);
   }
   return parts;
 }

@@ -28,6 +28,14 @@ export function serveHttp(
   options: ListenOptions,
   handler: (request: Request) => Response | Promise<Response>,
 ): HttpServer {
+  return serveHttpFor(options, handler);
+}
+
+/** Like {@linkcode serveHttp}; the handler is also told the port that the client's connection comes from. */
+export function serveHttpFor(
+  options: ListenOptions,
+  handler: (request: Request, peerPort: number) => Response | Promise<Response>,
+): HttpServer {
   const { hostname, port, tls } = options;
   const controller = new AbortController();
   /** Responses not yet sent to their end. */
@@ -47,7 +55,7 @@ export function serveHttp(
       if (stopping) return new Response("stopping\n", { status: 503 });
       const sent = info.completed.catch(() => {}).finally(() => open.delete(sent));
       open.add(sent);
-      return handler(request);
+      return handler(request, (info.remoteAddr as Deno.NetAddr).port);
     }) as Deno.HttpServer<Deno.NetAddr>;
   } catch (error) {
     throw listenError(hostname, port, error);

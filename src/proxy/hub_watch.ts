@@ -156,7 +156,8 @@ class HubWatcher implements Disposable {
     const frames = objects.map(({ body }) => formatItemFrame("ADDED", body, itemType));
     if (frames.length > 0) return { frames };
     this.#initial = undefined;
-    if (!this.#options.sendInitialEvents) return this.next();
+    const { sendInitialEvents, bookmarks } = this.#options;
+    if (!sendInitialEvents || !bookmarks) return this.next();
     return { frames: [formatBookmark(itemType, this.#initialVersion, true)] };
   }
 

@@ -1,5 +1,5 @@
 import { isResourceVersion } from "../kube/resource_version.ts";
-import type { ResourceRequest } from "../kube/request_info.ts";
+import { isTrue, type ResourceRequest } from "../kube/request_info.ts";
 import { statusResponse, tooLargeResourceVersion } from "../kube/status.ts";
 import type { ProxyRequest } from "./forward.ts";
 import { watchHub } from "./hub_watch.ts";
@@ -28,10 +28,13 @@ export function createWatchLane(context: LaneContext): LaneHandler {
       areValidOptions("watch", query) && isProven(context, request);
     if (!hubServes) return await passWatch(context, request);
     const scope = scopeOf(caller.key, request.info as ResourceRequest, query, representation);
-    const hub = scopes.reflect(scope);
     const resourceVersion = query.get("resourceVersion") ?? "";
     const sendInitialEvents = isTrue(query.get("sendInitialEvents"));
     const resumes = isResourceVersion(resourceVersion) && !sendInitialEvents;
+    const isNew = scopes.hub(scope).freshness === "empty";
+    const hub = scopes.reflect(scope);
+    // Only the cloud knows what came after a version that the hub never saw.
+    if (resumes && isNew && link.isOpen) return await passWatch(context, request, "watch");
     const { state } = await scopes.ready(hub, resumes ? "known" : "current", signal);
     if (state === "refused") return await passWatch(context, request);
     if (state === "unknown") {
@@ -69,9 +72,13 @@ export function createWatchLane(context: LaneContext): LaneHandler {
 }
 
 /** A watch that no hub serves: Tables, protobuf, callers that are not proven yet. */
-async function passWatch(context: LaneContext, request: ProxyRequest): Promise<Response> {
+async function passWatch(
+  context: LaneContext,
+  request: ProxyRequest,
+  purpose: "watch" | "stream" = "stream",
+): Promise<Response> {
   try {
-    const response = await context.forwarder.read(request, { purpose: "stream" });
+    const response = await context.forwarder.read(request, { purpose });
     prove(context, request, response);
     context.metrics.answered("watch", "cloud");
     return response;
@@ -80,10 +87,6 @@ async function passWatch(context: LaneContext, request: ProxyRequest): Promise<R
     context.metrics.answered("watch", "unknown");
     return context.marks.unknown(`Cannot watch for ${describeRequest(request)}`);
   }
-}
-
-function isTrue(value: string | null): boolean {
-  return value === "true" || value === "1";
 }
 
 function timeoutOf(query: URLSearchParams): number | undefined {

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FakeApiServer } from "../../src/demo/fake_api_server.ts";
 import { until } from "../cluster/poll.ts";
-import { cpuSecondsOf, memoryOf } from "./process_figures.ts";
+import { memoryOf } from "./process_figures.ts";
 import type { Figures } from "./rounds.ts";
 
 /** The token by which the agent is known to the fake cloud. */
@@ -102,7 +102,6 @@ async function settled(pid: number, readyMs: number): Promise<Figures> {
     "ms to ready": readyMs,
     "RSS, MB": rss,
     "peak RSS, MB": peak,
-    "CPU, s": await cpuSecondsOf(pid),
   };
 }
 

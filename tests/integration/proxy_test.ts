@@ -227,7 +227,7 @@ Deno.test("the proxy sets a damaged state file aside and starts empty", async ()
   assert.equal(unknown.status, 504);
   await unknown.body?.cancel();
   assert.equal(await proxy.metric("edge_agent_proxy_store_set_aside_total"), 1);
-  const files = [...Deno.readDirSync(stateDir)].map(({ name }) => name);
+  const files = (await Array.fromAsync(Deno.readDir(stateDir))).map(({ name }) => name);
   assert.ok(files.some((name) => name.startsWith("state.db.damaged-")), files.join(" "));
   site.link.set({ state: "up" });
   while ((await proxy.metric("edge_agent_proxy_link_state_info", { state: "up" })) !== 1) {

@@ -27,9 +27,11 @@ export interface ListHead {
 
 type SplitterState =
   | "before"
+  | "first-key"
   | "key"
   | "colon"
   | "value"
+  | "first-item"
   | "item"
   | "after-item"
   | "after"
@@ -44,6 +46,7 @@ export class ListSplitter {
   #state: SplitterState = "before";
   #rest: Uint8Array = new Uint8Array(0);
   #key = "";
+  #hasItems = false;
 
   /**
    * Takes the next bytes of the body and returns the items that they complete.
@@ -73,10 +76,14 @@ export class ListSplitter {
       );
     }
     const { kind, apiVersion, metadata, ...extra } = this.#fields;
-    const meta = (metadata ?? {}) as { resourceVersion?: unknown; continue?: unknown };
     if (typeof kind !== "string" || typeof apiVersion !== "string") {
       throw new SyntaxError("Cannot read a list: it has no kind and apiVersion");
     }
+    // Every list of Kubernetes spells them out: a body without is something else, not an empty list.
+    if (!this.#hasItems || metadata === null || typeof metadata !== "object") {
+      throw new SyntaxError(`Cannot read a list: the ${kind} has no items or no metadata`);
+    }
+    const meta = metadata as { resourceVersion?: unknown; continue?: unknown };
     return {
       kind,
       apiVersion,
@@ -92,9 +99,12 @@ export class ListSplitter {
     const byte = bytes[at];
     switch (this.#state) {
       case "before":
-        return this.#expect(byte === OPEN_BRACE, "key", at, '"{"');
+        return this.#expect(byte === OPEN_BRACE, "first-key", at, '"{"');
+      case "first-key":
       case "key": {
-        if (byte === CLOSE_BRACE) return this.#expect(true, "done", at, "");
+        if (byte === CLOSE_BRACE) {
+          return this.#expect(this.#state === "first-key", "done", at, "a key");
+        }
         if (byte !== QUOTE) return this.#expect(false, "colon", at, "a key");
         const end = skipString(bytes, at, bytes.length);
         if (end < 0) return -1;
@@ -105,19 +115,23 @@ export class ListSplitter {
       case "colon":
         return this.#expect(byte === COLON, "value", at, '":"');
       case "value": {
-        if (byte === OPEN_BRACKET && (this.#key === "items" || this.#key === "rows")) {
-          return this.#expect(true, "item", at, "");
-        }
+        const holdsItems = this.#key === "items" || this.#key === "rows";
+        this.#hasItems ||= holdsItems;
+        if (holdsItems && byte === OPEN_BRACKET) return this.#expect(true, "first-item", at, "");
         const end = skipValue(bytes, at, bytes.length);
         if (end < 0) return -1;
         const value = parseJson(bytes.subarray(at, end));
         // A nil slice of Go: a list without items.
-        if (this.#key !== "items" && this.#key !== "rows") this.#fields[this.#key] = value;
+        if (holdsItems) this.#expect(value === null, "after", at, "an array of items");
+        else this.#fields[this.#key] = value;
         this.#state = "after";
         return end;
       }
+      case "first-item":
       case "item": {
-        if (byte === CLOSE_BRACKET) return this.#expect(true, "after", at, "");
+        if (byte === CLOSE_BRACKET) {
+          return this.#expect(this.#state === "first-item", "after", at, "an item");
+        }
         if (byte !== OPEN_BRACE) return this.#expect(false, "item", at, "an item");
         const end = skipValue(bytes, at, bytes.length);
         if (end < 0) return -1;

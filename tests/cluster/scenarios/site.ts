@@ -135,12 +135,11 @@ export class Site implements AsyncDisposable {
   }
 
   /** By the back door, which works whatever the link does. */
-  readonly direct: FetchPath = (path, init) =>
-    this.cluster.fetch(path, {
-      ...init,
-      via: "backdoor",
-      headers: { "content-type": "application/json", ...init?.headers },
-    });
+  readonly direct: FetchPath = (path, init) => {
+    const headers = new Headers(init?.headers);
+    if (!headers.has("content-type")) headers.set("content-type", "application/json");
+    return this.cluster.fetch(path, { ...init, via: "backdoor", headers });
+  };
 
   /** The same, decoded; throws when the answer is no. */
   async cloud<T = KubeObject>(path: string, init?: RequestInit): Promise<T> {
