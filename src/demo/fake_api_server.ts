@@ -5,7 +5,7 @@ import { type HttpServer, serveHttp } from "../platform/net.ts";
 import { authenticate, authorize } from "./fake_access.ts";
 import { FakeAudit } from "./fake_audit.ts";
 import { discoveryResponse, VERSION } from "./fake_discovery.ts";
-import { FakeFaults, faultResponse, spoil } from "./fake_faults.ts";
+import { FakeFaults, faultResponse, gone, spoil } from "./fake_faults.ts";
 import { bodyOf, json, JSON_TYPE } from "./fake_http.ts";
 import { listBody } from "./fake_list.ts";
 import { isInServedGroup, nameOf, type RequestTarget, targetOf } from "./fake_requests.ts";
@@ -245,11 +245,4 @@ export class FakeApiServer implements AsyncDisposable {
 
 function namespaceOf({ namespaced }: FakeResource, { namespace }: { namespace?: string }): string {
   return namespaced ? namespace ?? "default" : "";
-}
-
-/** Resolves when the client or the fake is gone. */
-function gone(...signals: AbortSignal[]): Promise<void> {
-  const any = AbortSignal.any(signals);
-  if (any.aborted) return Promise.resolve();
-  return new Promise((resolve) => any.addEventListener("abort", () => resolve(), { once: true }));
 }

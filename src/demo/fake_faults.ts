@@ -104,3 +104,10 @@ async function drip(
     await clock.sleep(step / bytesPerMs, stop);
   }
 }
+
+/** Resolves when the client or the fake is gone. */
+export function gone(...signals: AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any(signals);
+  if (any.aborted) return Promise.resolve();
+  return new Promise((resolve) => any.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -7,6 +7,8 @@ export interface Kubeconfig {
   server: string;
   /** PEM of the authority; undefined when the file names none. */
   ca(): Promise<string | undefined>;
+  /** Files that the credential is in: they may change while the kubeconfig stays as it is. */
+  credentialFiles(): string[];
   /** @throws {UsageError} for kinds of credentials that the agent can't use (exec, auth-provider, password) */
   credential(): Promise<{ certificate?: { cert: string; key: string }; token?: string }>;
 }
@@ -45,27 +47,43 @@ export function parseKubeconfig(text: string, path: string, fs: Fs): Kubeconfig 
   if (typeof cluster.server !== "string") throw fail(`cluster "${context.cluster}" has no server`);
 
   const directory = path.replace(/\/[^/]*$/, "");
+  const fileOf = (fields: Fields, key: string): string | undefined => {
+    const file = fields[key];
+    if (typeof file !== "string" || file === "") return undefined;
+    return file.startsWith("/") ? file : `${directory}/${file}`;
+  };
   const read = async (fields: Fields, key: string): Promise<string | undefined> => {
     const data = fields[`${key}-data`];
-    if (typeof data === "string") return atob(data);
-    const file = fields[key];
-    if (typeof file !== "string") return undefined;
-    return await fs.readText(file.startsWith("/") ? file : `${directory}/${file}`);
+    if (typeof data === "string" && data !== "") {
+      try {
+        return atob(data);
+      } catch {
+        throw fail(`its "${key}-data" is not base64`);
+      }
+    }
+    const file = fileOf(fields, key);
+    return file === undefined ? undefined : await fs.readText(file);
   };
+  const userOf = () => pick(file.users, context.user, "user");
   return {
     server: cluster.server.replace(/\/+$/, ""),
     ca: () => read(cluster, "certificate-authority"),
+    credentialFiles() {
+      const user = userOf();
+      return ["client-certificate", "client-key", "tokenFile"]
+        .flatMap((key) => fileOf(user, key) ?? []);
+    },
     async credential() {
-      const user = pick(file.users, context.user, "user");
+      const user = userOf();
       const [cert, key] = await Promise.all([
         read(user, "client-certificate"),
         read(user, "client-key"),
       ]);
       if (cert !== undefined && key !== undefined) return { certificate: { cert, key } };
+      // As client-go: the file wins, because it may be renewed.
+      const tokenFile = fileOf(user, "tokenFile");
+      if (tokenFile !== undefined) return { token: (await fs.readText(tokenFile)).trim() };
       if (typeof user.token === "string") return { token: user.token };
-      if (typeof user.tokenFile === "string") {
-        return { token: (await fs.readText(user.tokenFile)).trim() };
-      }
       throw fail(
         `user "${context.user}" has no client certificate and no token (exec plugins, auth providers and passwords are not supported)`,
       );

@@ -116,13 +116,10 @@ export class Reflector {
           if (++this.#expiries === 1) continue;
         }
         sink.failed(error);
-        if (error instanceof RefusedError) {
-          sink.refused(error);
-          await pause(Math.max(error.retryAfterMs, backoff.next()), signal);
-        } else {
-          if (this.#progress && this.#expiries === 0) backoff.reset();
-          await pause(backoff.next(), signal);
-        }
+        const refused = error instanceof RefusedError;
+        if (refused) sink.refused(error);
+        else if (this.#progress && this.#expiries === 0) backoff.reset();
+        await pause(Math.max(refused ? error.retryAfterMs : 0, backoff.next()), signal);
       }
     }
   }
@@ -135,15 +132,14 @@ export class Reflector {
       await this.#list(signal);
       this.#relist = false;
     }
-    if (sink.catchUp() !== "watch") return await this.#watch(this.#watchSeconds(), signal);
+    if (sink.catchUp() !== "watch") {
+      // As client-go: a random share spreads the ends of many watches.
+      const seconds = Math.round(MIN_WATCH_SECONDS * (1 + this.#options.random()));
+      return await this.#watch(seconds, signal);
+    }
     const startedAt = this.#options.monotonic();
     await this.#watch(CATCH_UP_SECONDS, signal);
     if (this.#options.monotonic() - startedAt >= CATCH_UP_PROOF_MS) sink.caughtUp();
-  }
-
-  #watchSeconds(): number {
-    // As client-go: a random share spreads the ends of many watches.
-    return Math.round(MIN_WATCH_SECONDS * (1 + this.#options.random()));
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -242,7 +238,7 @@ export class Reflector {
     signal: AbortSignal,
   ): Promise<Response> {
     const { send, target } = this.#options;
-    const accept = purpose === "list" ? target.listAccept : target.watchAccept;
+    const accept = target[`${purpose}Accept`];
     const pathAndQuery = `${target.path}?${new URLSearchParams(query)}`;
     const response = await send(pathAndQuery, { accept, purpose, signal });
     if (response.status === 200) return response;

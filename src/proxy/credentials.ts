@@ -39,6 +39,8 @@ export class CredentialSource {
   readonly #clock: Clock;
   #checkedAt = -Infinity;
   #fingerprint = "";
+  /** What a kubeconfig points to. */
+  #referred: string[] = [];
   #current: Credential | undefined;
 
   constructor(config: IdentityConfig, fs: Fs, clock: Clock) {
@@ -56,16 +58,14 @@ export class CredentialSource {
     const now = this.#clock.monotonic();
     if (this.#current !== undefined && now - this.#checkedAt < RECHECK_MS) return this.#current;
     this.#checkedAt = now;
-    const { kubeconfig, certFile, keyFile, tokenFile } = this.#config;
-    const paths = [kubeconfig, certFile, keyFile, tokenFile].filter((path) => path !== undefined);
     try {
-      const stats = await Promise.all(paths.map((path) => this.#fs.stat(path)));
-      const fingerprint = JSON.stringify(stats);
+      const fingerprint = await this.#lookAt();
       if (this.#current === undefined || fingerprint !== this.#fingerprint) {
         const read = await this.#read();
         const version = (this.#current?.version ?? 0) + 1;
         this.#current = { key: `identity:${this.#config.name}`, version, ...read };
-        this.#fingerprint = fingerprint;
+        // Of before the read: what changed meanwhile is read again. But a first read tells of more files.
+        this.#fingerprint = this.#referred.length === 0 ? fingerprint : await this.#lookAt();
       }
     } catch (error) {
       // A file that is being replaced may be away for a moment: the last good one serves on.
