@@ -39,8 +39,6 @@ export class CredentialSource {
   readonly #clock: Clock;
   #checkedAt = -Infinity;
   #fingerprint = "";
-  /** What a kubeconfig points to. */
-  #referred: string[] = [];
   #current: Credential | undefined;
 
   constructor(config: IdentityConfig, fs: Fs, clock: Clock) {
@@ -59,13 +57,13 @@ export class CredentialSource {
     if (this.#current !== undefined && now - this.#checkedAt < RECHECK_MS) return this.#current;
     this.#checkedAt = now;
     try {
-      const fingerprint = await this.#lookAt();
+      const { paths, read } = await this.#open();
+      const fingerprint = JSON.stringify(await Promise.all(paths.map((p) => this.#fs.stat(p))));
       if (this.#current === undefined || fingerprint !== this.#fingerprint) {
-        const read = await this.#read();
+        const credential = await read();
         const version = (this.#current?.version ?? 0) + 1;
-        this.#current = { key: `identity:${this.#config.name}`, version, ...read };
-        // Of before the read: what changed meanwhile is read again. But a first read tells of more files.
-        this.#fingerprint = this.#referred.length === 0 ? fingerprint : await this.#lookAt();
+        this.#current = { key: `identity:${this.#config.name}`, version, ...credential };
+        this.#fingerprint = fingerprint;
       }
     } catch (error) {
       // A file that is being replaced may be away for a moment: the last good one serves on.
@@ -74,17 +72,31 @@ export class CredentialSource {
     return this.#current;
   }
 
-  async #read(): Promise<Pick<Credential, "certificate" | "token">> {
+  /** The files of the credential, and how they are read. */
+  async #open(): Promise<
+    { paths: string[]; read: () => Promise<Pick<Credential, "certificate" | "token">> }
+  > {
     const { name, kubeconfig, certFile, keyFile, tokenFile } = this.#config;
+    const fs = this.#fs;
     if (kubeconfig !== undefined) {
-      return await parseKubeconfig(await this.#fs.readText(kubeconfig), kubeconfig, this.#fs)
-        .credential();
+      // The kubelet's stays as it is while the certificate that it points to is rotated.
+      const parsed = parseKubeconfig(await fs.readText(kubeconfig), kubeconfig, fs);
+      return {
+        paths: [kubeconfig, ...parsed.credentialFiles()],
+        read: () => parsed.credential(),
+      };
     }
-    if (tokenFile !== undefined) return { token: (await this.#fs.readText(tokenFile)).trim() };
+    if (tokenFile !== undefined) {
+      const read = async () => ({ token: (await fs.readText(tokenFile)).trim() });
+      return { paths: [tokenFile], read };
+    }
     if (certFile !== undefined) {
-      const cert = await this.#fs.readText(certFile);
-      const key = keyFile === undefined ? cert : await this.#fs.readText(keyFile);
-      return { certificate: checkPem(cert, key, certFile, keyFile ?? certFile) };
+      const keyPath = keyFile ?? certFile;
+      const read = async () => {
+        const [cert, key] = [await fs.readText(certFile), await fs.readText(keyPath)];
+        return { certificate: checkPem(cert, key, certFile, keyPath) };
+      };
+      return { paths: [certFile, keyPath], read };
     }
     throw new UsageError(
       `Cannot speak for the identity "${name}": it has none of kubeconfig, certFile and tokenFile`,

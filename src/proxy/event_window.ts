@@ -1,4 +1,4 @@
-import { compareResourceVersions } from "../kube/resource_version.ts";
+import { compareResourceVersions, newerResourceVersion } from "../kube/resource_version.ts";
 import type { ChangeType } from "../kube/watch_event.ts";
 
 /** An event as every watcher of a hub is sent it. */
@@ -6,10 +6,11 @@ export interface WindowEvent {
   type: ChangeType;
   resourceVersion: string;
   /**
-   * Found gone by a relist, so stamped with the version before it: a watcher that stands at that very
-   * version still needs it.
+   * Set when a relist found the object gone: the version of the list. The event is stamped with the
+   * version before it, which a watcher that stands at that very version still needs; and who stands
+   * between the two may or may not know of it.
    */
-  foundGone: boolean;
+  goneBy?: string;
   /** The frame with its newline; shared by all watchers. */
   frame: Uint8Array;
 }
@@ -33,8 +34,6 @@ export class EventWindow {
   /** All events behind this resourceVersion are held. */
   #start: string;
   #epoch = 0;
-  #relists = 0;
-  #relistedFrom = "";
   /** Newest version that the cloud vouched for without an event; empty if there was none. */
   bookmark = "";
 
@@ -51,22 +50,6 @@ export class EventWindow {
   /** Counts how often the past was thrown away: watchers of an older epoch must list again. */
   get epoch(): number {
     return this.#epoch;
-  }
-
-  /** Counts the lists that replaced the content. */
-  get relists(): number {
-    return this.#relists;
-  }
-
-  /** Where the last relist began: who is ahead of it may have seen what it does not know. */
-  get relistedFrom(): string {
-    return this.#relistedFrom;
-  }
-
-  /** The events that follow are the difference that a list made, from a version on. */
-  noteRelist(from: string): void {
-    this.#relists++;
-    this.#relistedFrom = from;
   }
 
   /** Throws the past away: nothing is known of how it led to `start`. */
@@ -93,10 +76,8 @@ export class EventWindow {
       const oldest = this.#events[drop];
       if (oldest === undefined) break;
       this.#bytes -= oldest.frame.length;
-      // A watcher that stands at the version of a dropped `foundGone` event would miss it.
-      this.#start = oldest.foundGone
-        ? String(BigInt(oldest.resourceVersion) + 1n)
-        : oldest.resourceVersion;
+      // A watcher that stands below the list that found an object gone would miss a dropped `goneBy` event.
+      this.#start = newerResourceVersion(this.#start, oldest.goneBy ?? oldest.resourceVersion);
       drop++;
     }
     if (drop > 0) {
@@ -113,14 +94,22 @@ export class EventWindow {
 
   /**
    * The position of the first event that a watcher at `resourceVersion` has not seen; undefined when the
-   * window does not reach back so far.
+   * window can't tell.
    */
   locate(resourceVersion: string): number | undefined {
     if (compareResourceVersions(resourceVersion, this.#start) < 0) return undefined;
-    const index = this.#events.findIndex((event) => {
+    let found = this.#events.length;
+    for (const [index, event] of this.#events.entries()) {
+      if (isAmbiguous(event, resourceVersion)) return undefined;
       const order = compareResourceVersions(event.resourceVersion, resourceVersion);
-      return order > 0 || (order === 0 && event.foundGone);
-    });
-    return index < 0 ? this.end : this.#first + index;
+      if (order > 0 || (order === 0 && event.goneBy !== undefined)) found = Math.min(found, index);
+    }
+    return this.#first + found;
   }
+}
+
+/** Whether a watcher at a version may or may not know of an object that a relist found gone. */
+export function isAmbiguous({ resourceVersion, goneBy }: WindowEvent, position: string): boolean {
+  return goneBy !== undefined && compareResourceVersions(resourceVersion, position) < 0 &&
+    compareResourceVersions(position, goneBy) < 0;
 }

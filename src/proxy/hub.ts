@@ -111,11 +111,16 @@ export class Hub {
 
   /**
    * A body in the store does not match its checksum: nothing is served until the list was fetched anew,
-   * for a list without it would be a false deletion.
+   * for a list without it would be a false deletion. Watchers begin anew too: should the object be gone by
+   * then, nothing could tell them.
    */
   damaged(key: string): void {
     this.content.remove(key);
     this.#freshness = "empty";
+    this.#resourceVersion = this.#changeVersion = "";
+    this.window.restart("");
+    // A list on its way took the object for unchanged.
+    this.#replacements++;
     this.#save();
     this.#options.events.damaged(this.scope, key);
     this.#notify();
@@ -157,7 +162,7 @@ export class Hub {
     else this.content.put({ key, uid, resourceVersion, body: asListed });
     const { type, object } = event;
     const frame = formatFrame(type, object);
-    this.#push({ type, resourceVersion, foundGone: false, frame }, key);
+    this.#push({ type, resourceVersion, frame }, key);
     this.#resourceVersion = resourceVersion;
     this.#changeVersion = resourceVersion;
     this.#save();
@@ -210,12 +215,12 @@ export class Hub {
         this.#head = { kind, apiVersion, extra, spellsContinue };
         this.#headText = JSON.stringify(this.#head);
         const known = this.#resourceVersion;
-        this.window.noteRelist(known);
         const older = known !== "" && compareResourceVersions(head.resourceVersion, known) < 0;
         if (known === "" || older) this.window.restart(head.resourceVersion);
         return older ? "restart" : "difference";
       },
       push: (event, key) => this.#push(event, key),
+      restart: (version) => this.window.restart(version),
       end: (head, differences) => {
         this.#resourceVersion = head.resourceVersion;
         this.window.bookmark = head.resourceVersion;

@@ -85,7 +85,6 @@ class HubWatcher implements Disposable {
   readonly #hub: Hub;
   readonly #options: WatchOptions;
   readonly #epoch: number;
-  readonly #relists: number;
   /** The objects to begin with, until all are sent. */
   #initial: Snapshot | undefined;
   #initialVersion = "";
@@ -100,7 +99,6 @@ class HubWatcher implements Disposable {
     this.#hub = hub;
     this.#options = options;
     this.#epoch = hub.window.epoch;
-    this.#relists = hub.window.relists;
     this.#sentBookmark = hub.window.bookmark;
     const { resourceVersion, sendInitialEvents } = options;
     const fromStart = !isResourceVersion(resourceVersion);
@@ -130,16 +128,12 @@ class HubWatcher implements Disposable {
     const hub = this.#hub;
     if (this.#epoch !== hub.window.epoch) {
       this.#expired = `the API server's history was replaced, list again (${hub.resourceVersion})`;
-    } else if (
-      this.#skipUpTo !== "" && this.#relists !== hub.window.relists &&
-      compareResourceVersions(this.#skipUpTo, hub.window.relistedFrom) > 0
-    ) {
-      this.#expired = `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`;
     }
-    if (this.#expired !== undefined) {
-      return { frames: [formatErrorFrame(expiredStatus(this.#expired))], end: "expired" };
-    }
-    return this.#nextEvents();
+    return this.#expired === undefined ? this.#nextEvents() : this.#expire(this.#expired);
+  }
+
+  #expire(message: string): Step {
+    return { frames: [formatErrorFrame(expiredStatus(message))], end: "expired" };
   }
 
   #nextInitial(initial: Snapshot): Step {
@@ -167,14 +161,22 @@ class HubWatcher implements Disposable {
     if (events === undefined) return { end: "slow" };
     const frames: Uint8Array[] = [];
     let bytes = 0;
-    for (const { resourceVersion, frame } of events) {
+    for (const event of events) {
       if (bytes >= MAX_CHUNK_BYTES) return { frames };
+      if (this.#skipUpTo !== "") {
+        if (isAmbiguous(event, this.#skipUpTo)) {
+          return this.#expire(
+            `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`,
+          );
+        }
+      }
       this.#position++;
       if (
-        this.#skipUpTo !== "" && compareResourceVersions(resourceVersion, this.#skipUpTo) <= 0
+        this.#skipUpTo !== "" &&
+        compareResourceVersions(event.resourceVersion, this.#skipUpTo) <= 0
       ) continue;
-      frames.push(frame);
-      bytes += frame.length;
+      frames.push(event.frame);
+      bytes += event.frame.length;
     }
     // From here on the client and the hub stand at the same place. (No bookmark before: it would take the
     // client back.)

@@ -172,6 +172,7 @@ export class Link {
     signal: AbortSignal,
     matters: (state: LinkState) => boolean,
   ): Promise<void> {
+    if (signal.aborted) return;
     const woken = new AbortController();
     const wake = () => woken.abort();
     const unsubscribe = this.subscribe((state) => matters(state) && wake());

@@ -5,6 +5,7 @@ import { compareResourceVersions } from "../kube/resource_version.ts";
 import { formatFrame, stampResourceVersion } from "../kube/watch_event.ts";
 import type { WindowEvent } from "./event_window.ts";
 import type { ScopeContent } from "./scope_content.ts";
+import { DamagedError } from "./store/snapshot.ts";
 
 /** The side of a hub that a new list changes. */
 export interface HubReplacement {
@@ -16,6 +17,8 @@ export interface HubReplacement {
   /** The list is whole; tells whether watchers are sent the difference or must begin anew. */
   begin(head: ListHead): "difference" | "restart";
   push(event: WindowEvent, key: string): void;
+  /** Watchers must begin anew after all. */
+  restart(resourceVersion: string): void;
   end(head: ListHead, differences: number): void;
 }
 
@@ -57,16 +60,28 @@ export function replaceContent(hub: HubReplacement): Replacement {
     },
     commit(head) {
       if (!hub.isLatest()) return;
-      const announce = hub.begin(head) === "difference" && !first;
+      let announce = hub.begin(head) === "difference" && !first;
       const type = itemTypeOf(head);
+      const read = (key: string) => {
+        try {
+          return content.get(key);
+        } catch (error) {
+          if (!(error instanceof DamagedError)) throw error;
+          hub.restart(head.resourceVersion);
+          announce = false;
+        }
+      };
       // Stamped with the version before: a watcher that is ahead of it is told 410 instead.
       const announceGone = (key: string) => {
-        const old = announce ? content.get(key) : undefined;
+        const old = announce ? read(key) : undefined;
         if (old === undefined) return;
-        const object = stampResourceVersion(toTypedBody(old.body, type), hub.resourceVersion);
+        // Nobody watches the rows of a Table: their frames only tell the agent itself.
+        const object = head.kind === "Table"
+          ? old.body
+          : stampResourceVersion(toTypedBody(old.body, type), hub.resourceVersion);
         const frame = formatFrame("DELETED", object);
         const { resourceVersion } = hub;
-        hub.push({ type: "DELETED", resourceVersion, foundGone: true, frame }, key);
+        hub.push({ type: "DELETED", resourceVersion, goneBy: head.resourceVersion, frame }, key);
       };
       for (const key of gone) {
         announceGone(key);
@@ -84,7 +99,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
         const { key, resourceVersion, body } = object;
         const change = difference === "MODIFIED" ? "MODIFIED" : "ADDED";
         const frame = formatFrame(change, toTypedBody(body, type));
-        hub.push({ type: change, resourceVersion, foundGone: false, frame }, key);
+        hub.push({ type: change, resourceVersion, frame }, key);
       }
       hub.end(head, first ? 0 : gone.size + differences.length);
     },

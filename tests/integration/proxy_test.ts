@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { UnavailableError } from "../../src/kernel/errors.ts";
-import { type SeenObject, startFakeSite, WatchReader } from "../testing/fake_site.ts";
+import type { Json } from "../testing/api_server_contract/scratch.ts";
+import { WatchReader } from "../testing/api_server_contract/watch_reader.ts";
+import { startFakeSite } from "../testing/fake_site.ts";
 import { startTestProxy, type TestProxy } from "../testing/test_proxy.ts";
 
 const PATH = "/api/v1/namespaces/default/configmaps";
@@ -12,13 +14,18 @@ function configMap(name: string, value = "1", labels: Record<string, string> = {
 async function list(
   proxy: TestProxy,
   query = "",
-): Promise<{ items: SeenObject[]; metadata: { resourceVersion: string; continue?: string } }> {
+): Promise<Json> {
   const response = await proxy.fetch(`${PATH}?${query}`);
   assert.equal(response.status, 200, await response.clone().text());
   return await response.json();
 }
 
-const names = ({ items }: { items: SeenObject[] }) => items.map(({ metadata }) => metadata.name);
+const names = ({ items }: Json) => items.map(({ metadata }) => metadata.name);
+
+/** The next frames of a watch as `TYPE name`. */
+async function take(watch: WatchReader, count: number): Promise<string[]> {
+  return (await watch.take(count)).map(({ type, object }) => `${type} ${object.metadata.name}`);
+}
 
 /** Cuts the link and waits until the proxy knows. */
 async function cut(site: Awaited<ReturnType<typeof startFakeSite>>): Promise<void> {
@@ -71,9 +78,9 @@ Deno.test("S03 an object deleted under an open watch is gone from GET and LIST l
   await (await site.proxy.fetch(`${PATH}/a`)).body?.cancel();
   await list(site.proxy);
   await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
-  assert.deepEqual(await watch.take(2), ["ADDED a", "ADDED b"]);
+  assert.deepEqual(await take(watch, 2), ["ADDED a", "ADDED b"]);
   site.cloud.delete("configmaps", { name: "a" });
-  assert.deepEqual(await watch.take(1), ["DELETED a"]);
+  assert.deepEqual(await take(watch, 1), ["DELETED a"]);
   await cut(site);
   const gone = await site.proxy.fetch(`${PATH}/a`);
   assert.equal(gone.status, 404);
@@ -98,7 +105,7 @@ Deno.test("S08 a proxy that restarts link-down serves its clients without a reli
   site.cloud.create("configmaps", configMap("b"));
   site.cloud.delete("configmaps", { name: "a" });
   site.link.set({ state: "up" });
-  assert.deepEqual(await watch.take(2), ["ADDED b", "DELETED a"]);
+  assert.deepEqual(await take(watch, 2), ["ADDED b", "DELETED a"]);
   assert.equal(site.cloud.audit.relists, relists);
 });
 
@@ -107,7 +114,7 @@ Deno.test("S08 after the cloud forgot the past, watchers get the difference alon
   for (const name of ["a", "b", "c"]) site.cloud.create("configmaps", configMap(name));
   const query = "watch=true&allowWatchBookmarks=true";
   await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?${query}`));
-  await watch.take(3);
+  await take(watch, 3);
   site.link.set({ state: "refused" });
   site.cloud.create("configmaps", configMap("d"));
   site.cloud.update("configmaps", { name: "b" }, (object) => ({ ...object, data: { value: "2" } }));
@@ -117,7 +124,7 @@ Deno.test("S08 after the cloud forgot the past, watchers get the difference alon
   site.cloud.create("configmaps", configMap("c"));
   site.cloud.compact();
   site.link.set({ state: "up" });
-  const frames = await watch.take(5);
+  const frames = await take(watch, 5);
   assert.deepEqual(frames.slice(0, 2).sort(), ["DELETED a", "DELETED c"]);
   assert.deepEqual(frames.slice(2), ["ADDED d", "MODIFIED b", "ADDED c"]);
   assert.equal((await watch.next())?.type, "BOOKMARK");

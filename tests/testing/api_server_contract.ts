@@ -13,7 +13,12 @@ export type { ContractTarget } from "./api_server_contract/scratch.ts";
  * the fake can't drift. Each test makes a namespace of its own and assumes neither an empty cluster nor any
  * resourceVersion. `connect` gives a client that may do everything.
  */
-export function apiServerContract(name: string, connect: () => Promise<ContractTarget>): void {
+export function apiServerContract(
+  name: string,
+  connect: () => Promise<ContractTarget>,
+  /** `sanitize` off: the target is shared, its connections outlive a test. */
+  { sanitize = true }: { sanitize?: boolean } = {},
+): void {
   const cases = [
     ...DISCOVERY_CASES,
     ...OBJECT_CASES,
@@ -23,10 +28,15 @@ export function apiServerContract(name: string, connect: () => Promise<ContractT
     ...WATCH_LIST_CASES,
   ];
   for (const { name: behaviour, run } of cases) {
-    Deno.test(`${name}: ${behaviour}`, async () => {
-      await using target = await connect();
-      await using scratch = await Scratch.create(target);
-      await run(scratch);
+    Deno.test({
+      name: `${name}: ${behaviour}`,
+      sanitizeOps: sanitize,
+      sanitizeResources: sanitize,
+      async fn() {
+        await using target = await connect();
+        await using scratch = await Scratch.create(target);
+        await run(scratch);
+      },
     });
   }
 }

@@ -52,7 +52,7 @@ for (const kind of WAYS) {
         box.spoil = (asked) => asked.startsWith(path) ? { kind, afterBytes } : undefined;
         const cut = await decode(proxy.fetch, path, accept).catch(() => undefined);
         // Broken off, or nothing that can be read, or (when not even its head came) the former one.
-        if (cut?.warning) assertSame(cut, former, `cut after ${afterBytes} bytes`);
+        if (cut?.age) assertSame(cut, former, `cut after ${afterBytes} bytes`);
         else assert.equal(cut?.body.kind, undefined, `cut after ${afterBytes} of ${whole} bytes`);
         goOffline(box);
         assertSame(await decode(proxy.fetch, path, accept), former, `after ${afterBytes} bytes`);
@@ -82,7 +82,7 @@ for (const kind of WAYS) {
           assert.equal(answer.body.metadata, undefined);
         } else {
           assertSame(answer, former, `after ${afterBytes} bytes`);
-          assert.ok(answer.warning !== null);
+          assert.ok(answer.age !== null);
         }
         goOffline(box);
         assertSame(await decode(proxy.fetch, path, accept), former, `after ${afterBytes} bytes`);
@@ -119,7 +119,7 @@ for (const kind of WAYS) {
       goOffline(box);
       const offline = await answer;
       assertSame(offline, former, "offline");
-      assert.ok(offline.warning !== null);
+      assert.ok(offline.age !== null);
       // And once the whole list comes, it is the new one.
       box.spoil = () => undefined;
       const wanted = namesOf(former.body).filter((name) => name !== NAMES[3]);

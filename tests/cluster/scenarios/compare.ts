@@ -25,6 +25,8 @@ export interface Decoded {
   readonly status: number;
   readonly contentType: string;
   readonly warning: string | null;
+  /** Only answers from the cache have one. */
+  readonly age: string | null;
   readonly body: KubeObject;
 }
 
@@ -55,6 +57,7 @@ export async function decode(
     status,
     contentType: headers.get("content-type") ?? "",
     warning: headers.get("warning"),
+    age: headers.get("age"),
     body,
   };
 }

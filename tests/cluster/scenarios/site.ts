@@ -212,6 +212,12 @@ export async function linkIs(proxy: TestProxy, state: string): Promise<void> {
   );
 }
 
+/** The ways in which a link goes down. */
+export const OUTAGES = {
+  refused: (site: Site) => site.cluster.link.refuse(),
+  "black-holed": (site: Site) => site.cluster.link.blackhole(),
+} as const;
+
 /** Prints a figure of a test. */
 export function note(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`    ${text}\n`));
