@@ -111,16 +111,15 @@ export class Hub {
 
   /**
    * A body in the store does not match its checksum: nothing is served until the list was fetched anew,
-   * for a list without it would be a false deletion. Watchers begin anew too: should the object be gone by
-   * then, nothing could tell them.
+   * for a list without it would be a false deletion. Watchers begin anew: should the object be gone by then,
+   * nothing could tell them.
    */
   damaged(key: string): void {
     this.content.remove(key);
     this.#freshness = "empty";
     this.#resourceVersion = this.#changeVersion = "";
     this.window.restart("");
-    // A list on its way took the object for unchanged.
-    this.#replacements++;
+    this.#replacements++; // a list on its way took the object for unchanged
     this.#save();
     this.#options.events.damaged(this.scope, key);
     this.#notify();
@@ -160,9 +159,8 @@ export class Hub {
       : toListBody(event.object);
     if (event.type === "DELETED") this.content.remove(key);
     else this.content.put({ key, uid, resourceVersion, body: asListed });
-    const { type, object } = event;
-    const frame = formatFrame(type, object);
-    this.#push({ type, resourceVersion, frame }, key);
+    const frame = formatFrame(event.type, event.object);
+    this.#push({ type: event.type, resourceVersion, frame }, key);
     this.#resourceVersion = resourceVersion;
     this.#changeVersion = resourceVersion;
     this.#save();

@@ -3,6 +3,7 @@ import { concatBytes } from "../kube/codec/json.ts";
 import { compareResourceVersions, isResourceVersion } from "../kube/resource_version.ts";
 import { expiredStatus } from "../kube/status.ts";
 import { formatBookmark, formatErrorFrame, formatItemFrame } from "../kube/watch_event.ts";
+import { isAmbiguous } from "./event_window.ts";
 import type { Hub } from "./hub.ts";
 import { DamagedError, type Snapshot } from "./store/snapshot.ts";
 
@@ -55,7 +56,13 @@ export function watchHub(
     },
     async pull(controller) {
       for (;;) {
-        const step = options.signal.aborted ? { end: "stopped" as const } : watcher.next();
+        let step: Step;
+        try {
+          step = options.signal.aborted ? { end: "stopped" } : watcher.next();
+        } catch (error) {
+          finish("damaged");
+          throw error;
+        }
         if (step.frames !== undefined) controller.enqueue(concatBytes(step.frames));
         if (step.end !== undefined) {
           finish(step.end);
@@ -91,7 +98,7 @@ class HubWatcher implements Disposable {
   #position = 0;
   /** Events up to here are known to the client, which is ahead of the hub (it was restarted). */
   #skipUpTo = "";
-  #sentBookmark: string;
+  #seenBookmark: string;
   #timedOut = false;
   #expired: string | undefined;
 
@@ -99,7 +106,7 @@ class HubWatcher implements Disposable {
     this.#hub = hub;
     this.#options = options;
     this.#epoch = hub.window.epoch;
-    this.#sentBookmark = hub.window.bookmark;
+    this.#seenBookmark = hub.window.bookmark;
     const { resourceVersion, sendInitialEvents } = options;
     const fromStart = !isResourceVersion(resourceVersion);
     if (fromStart || sendInitialEvents) {
@@ -163,28 +170,23 @@ class HubWatcher implements Disposable {
     let bytes = 0;
     for (const event of events) {
       if (bytes >= MAX_CHUNK_BYTES) return { frames };
-      if (this.#skipUpTo !== "") {
-        if (isAmbiguous(event, this.#skipUpTo)) {
-          return this.#expire(
-            `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`,
-          );
-        }
+      const ahead = this.#skipUpTo;
+      if (isAmbiguous(event, ahead)) {
+        return this.#expire(`too old resource version: ${ahead} (${hub.resourceVersion})`);
       }
       this.#position++;
-      if (
-        this.#skipUpTo !== "" &&
-        compareResourceVersions(event.resourceVersion, this.#skipUpTo) <= 0
-      ) continue;
+      if (compareResourceVersions(event.resourceVersion, ahead) <= 0) continue;
       frames.push(event.frame);
       bytes += event.frame.length;
     }
     // From here on the client and the hub stand at the same place. (No bookmark before: it would take the
     // client back.)
     if (compareResourceVersions(this.#skipUpTo, hub.resourceVersion) <= 0) this.#skipUpTo = "";
-    const due = this.#timedOut ? hub.resourceVersion : hub.window.bookmark;
-    if (this.#options.bookmarks && due !== this.#sentBookmark && this.#skipUpTo === "") {
-      this.#sentBookmark = due;
-      frames.push(formatBookmark(hub.itemType, due));
+    const due = this.#timedOut || hub.window.bookmark !== this.#seenBookmark;
+    if (this.#options.bookmarks && due && this.#skipUpTo === "") {
+      this.#seenBookmark = hub.window.bookmark;
+      // Not the version that the cloud vouched for: events that came since have been sent already.
+      frames.push(formatBookmark(hub.itemType, hub.resourceVersion));
     }
     const end = this.#timedOut ? "timeout" as const : undefined;
     return frames.length > 0 ? { frames, end } : { end };

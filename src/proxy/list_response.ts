@@ -12,6 +12,8 @@ export interface ListOptions {
   range?: { after?: string; before?: string };
   /** Objects per page; 0 for all. */
   limit: number;
+  /** Version of the first page, for a later one; nothing has changed since. */
+  resourceVersion?: string;
   /** Leaves objects out: a selector over a wider scope. */
   filter?: (object: StoredObject) => boolean;
   headers?: HeadersInit;
@@ -59,12 +61,16 @@ export function listNextPage(hub: Hub, token: ContinueToken, options: ListOption
       "The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.",
     ));
   }
-  return listHub(hub, { ...options, range: { ...options.range, after: token.after } });
+  const { resourceVersion, after: behind } = token;
+  const { after = "", before } = options.range ?? {};
+  const range = { after: behind > after ? behind : after, before };
+  return listHub(hub, { ...options, range, resourceVersion });
 }
 
 /** A list of what a hub holds, as a stream: memory does not grow with the cluster. */
 export function listHub(hub: Hub, options: ListOptions): Response {
-  const head = { ...hub.head!, resourceVersion: hub.resourceVersion, continue: "" };
+  const { resourceVersion = hub.resourceVersion } = options;
+  const head = { ...hub.head!, resourceVersion, continue: "" };
   const snapshot = hub.content.snapshot(options.range);
   const headers = new Headers(options.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
@@ -73,7 +79,7 @@ export function listHub(hub: Hub, options: ListOptions): Response {
       const { objects, more } = takePage(snapshot, options);
       const last = objects.at(-1);
       if (more && last !== undefined) {
-        head.continue = formatContinue({ resourceVersion: head.resourceVersion, after: last.key });
+        head.continue = formatContinue({ resourceVersion, after: last.key });
       }
       const parts = [formatListOpening(head), ...joinBodies(objects, true), LIST_CLOSING];
       return new Response(concatBytes(parts) as Uint8Array<ArrayBuffer>, { headers });

@@ -4,10 +4,17 @@ import type { Scopes } from "./scopes.ts";
 
 /** What `/status` shows of the proxy. */
 export function proxyStatus(
-  { url, server, link, scopes }: { url: string; server: string; link: Link; scopes: Scopes },
+  { url, plainUrl, server, link, scopes }: {
+    url: string;
+    plainUrl: string | undefined;
+    server: string;
+    link: Link;
+    scopes: Scopes;
+  },
 ): Record<string, unknown> {
   return {
     url,
+    plainUrl,
     server,
     link: link.state,
     roundTripMs: link.roundTripMs,

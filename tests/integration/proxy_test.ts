@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { UnavailableError } from "../../src/kernel/errors.ts";
 import type { Json } from "../testing/api_server_contract/scratch.ts";
 import { WatchReader } from "../testing/api_server_contract/watch_reader.ts";
+import { ProxyConfig } from "../../src/proxy/config.ts";
 import { startFakeSite } from "../testing/fake_site.ts";
 import { startTestProxy, type TestProxy } from "../testing/test_proxy.ts";
 
@@ -260,4 +261,26 @@ Deno.test("the proxy answers what is not Kubernetes with a Status or the cloud's
   const page = await site.proxy.fetch("/index.html");
   assert.equal(page.status, 404);
   assert.match(await page.text(), /404 page not found/);
+});
+
+Deno.test("Proxy.reload() serves with the new config and the old state, or keeps the old config", async () => {
+  await using site = await startFakeSite();
+  site.cloud.create("configmaps", configMap("a"));
+  await list(site.proxy);
+  const { proxy } = site.proxy;
+  const { port } = new URL(site.proxy.url);
+  const section = { ...site.section, listen: `127.0.0.1:${port}`, prefetch: "off" };
+  const plain = { listen: "127.0.0.1:0", identity: "node" };
+  await proxy.reload?.(ProxyConfig.parse({ ...section, plain }));
+  await cut(site);
+  const { plainUrl } = proxy.status() as { plainUrl: string };
+  assert.deepEqual(names(await (await fetch(plainUrl + PATH)).json()), ["a"]);
+
+  await using other = await startTestProxy(site.section);
+  const taken = { listen: new URL(other.url).host, identity: "node" };
+  await assert.rejects(
+    Promise.resolve(proxy.reload?.(ProxyConfig.parse({ ...section, plain: taken }))),
+    /Cannot serve with the new configuration: .*another process holds the port/,
+  );
+  assert.deepEqual(names(await list(site.proxy)), ["a"]);
 });

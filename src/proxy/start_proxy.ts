@@ -1,0 +1,219 @@
+import type { Logger } from "@logtape/logtape";
+import type { Clock } from "../kernel/clock.ts";
+import { AgentError, errorMessage } from "../kernel/errors.ts";
+import type { Fs } from "../platform/fs.ts";
+import { serveHttps } from "../platform/https_server.ts";
+import { serveHttp } from "../platform/net.ts";
+import { createProxyApp } from "./app.ts";
+import { Connections } from "./connections.ts";
+import type { ProxyConfig } from "./config.ts";
+import { hashToken } from "./credentials.ts";
+import { Forwarder } from "./forward.ts";
+import { type Caller, Identities } from "./identity.ts";
+import { KeptAnswers } from "./kept.ts";
+import type { LaneContext } from "./lane_context.ts";
+import { Link } from "./link.ts";
+import { observeLink } from "./link_log.ts";
+import { servedHosts, serverUrl, writeKubeconfigs } from "./local_clients.ts";
+import type { ProxyMetrics } from "./metrics.ts";
+import { OfflineMarks } from "./offline.ts";
+import { prefetch } from "./prefetch.ts";
+import { Prober } from "./prober.ts";
+import { formatScope } from "./scope.ts";
+import { Scopes } from "./scopes.ts";
+import { SeenVersions } from "./seen_versions.ts";
+import { loadServingCertificate } from "./serving_certificate.ts";
+import { StateStore } from "./store/state_store.ts";
+import { Upstream } from "./upstream.ts";
+import { resolveServer } from "./upstream_server.ts";
+
+/** What a proxy works with once it serves. */
+export interface ServingPorts {
+  clock: Clock;
+  fs: Fs;
+  logger: Logger;
+  /** Directory (0700) for state.db, pki/, tokens/ and kubeconfigs/. */
+  stateDir: string;
+  /** 0 to 1 exclusive, for jitter. */
+  random: () => number;
+  metrics: ProxyMetrics;
+}
+
+/** A proxy that serves. Disposing stops it. */
+export interface RunningProxy extends AsyncDisposable {
+  /** `https://host:port` of the TLS listener. */
+  readonly url: string;
+  /** `http://host:port` of the plain listener, if there is one. */
+  readonly plainUrl: string | undefined;
+  /** URL of the cloud. */
+  readonly server: string;
+  readonly store: StateStore;
+  readonly link: Link;
+  readonly scopes: Scopes;
+}
+
+/** Puts the parts together and serves. What fails is undone. */
+export async function startProxy(config: ProxyConfig, ports: ServingPorts): Promise<RunningProxy> {
+  const { fs, clock, stateDir, random, logger, metrics } = ports;
+  const { listen, passthrough, plain, upstream: upstreamConfig } = config;
+  // Disposed in reverse: what is registered last is stopped first.
+  await using stack = new AsyncDisposableStack();
+  const server = await resolveServer(upstreamConfig, fs);
+  await fs.mkdir(stateDir, 0o700);
+  const { identities, tokens } = await Identities.load(config.identities, {
+    stateDir,
+    passthrough,
+    fs,
+    clock,
+    randomToken: () => hashToken(crypto.randomUUID() + crypto.randomUUID()),
+  });
+  const { cert, key, ca } = await loadServingCertificate(servedHosts(listen.hostname), {
+    fs,
+    stateDir,
+  });
+  const store = stack.use(await openStore(ports));
+  const connections = new Connections(server);
+  const prober = stack.use(new Prober(server, connections, clock));
+  const link = new Link(clock, (timeoutMs, signal) => prober.probe(timeoutMs, signal), random);
+  const upstream = stack.use(new Upstream(server, connections, link));
+  observeLink(link, metrics, logger);
+
+  const stop = new AbortController();
+  const kept = new KeptAnswers(store, clock);
+  const scopes = createScopes(
+    { store, link, kept, upstream, identities },
+    config,
+    ports,
+    stop.signal,
+  );
+  stack.defer(() => scopes.ended());
+  const context: LaneContext = {
+    clock,
+    link,
+    forwarder: new Forwarder(upstream, identities, link),
+    identities,
+    scopes,
+    kept,
+    seen: new SeenVersions(),
+    marks: new OfflineMarks(link, clock),
+    metrics,
+    random,
+    stop: stop.signal,
+  };
+
+  const handlerFor = (callerOf: (headers: Headers) => Caller) => {
+    const app = createProxyApp(context, { callerOf, logger });
+    return (request: Request) => app.fetch(request);
+  };
+  const handler = handlerFor((headers) => identities.callerOf(headers));
+  const tls = stack.use(await serveHttps({ ...listen, tls: { cert, key } }, handler));
+  let plainUrl: string | undefined;
+  if (plain !== undefined) {
+    const caller = identities.named(plain.identity);
+    const { port } = stack.use(serveHttp(plain.listen, handlerFor(() => caller)));
+    plainUrl = `http://${plain.listen.hostname}:${port}`;
+  }
+  const url = serverUrl(listen.hostname, tls.port);
+  await writeKubeconfigs({ url, ca }, tokens, { fs, stateDir });
+  for (const { name, error } of await identities.unusable()) {
+    // The files may still come (a first boot): worth a warning, not an end.
+    const message = "cannot speak for an identity yet: its credential can not be read";
+    logger.warn(message, { identity: name, error });
+  }
+
+  const background = Promise.all([
+    link.run(stop.signal),
+    startPrefetch(context, config, logger),
+  ]);
+  stack.defer(async () => void await background);
+  stack.defer(() => stop.abort());
+  logger.info("serving the API", { url, server: server.url, scopes: store.scopes().length });
+  const held = stack.move();
+  return {
+    url,
+    plainUrl,
+    server: server.url,
+    store,
+    link,
+    scopes,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+function openStore(ports: ServingPorts): Promise<StateStore> {
+  const { fs, clock, stateDir, logger, metrics } = ports;
+  const path = fs.resolve(`${stateDir}/state.db`);
+  return StateStore.open(path, clock, {
+    setAside: (aside, reason) => {
+      metrics.storeSetAside.inc();
+      const message = "the state file is damaged: it was set aside, the cache begins empty";
+      logger.error(message, { path, aside, reason });
+    },
+    writeFailed: (error) => {
+      metrics.storeFailures.inc();
+      logger.error("cannot write the state file: changes stay in memory", { path, error });
+    },
+    writeRecovered: () => logger.info("the state file is written again", { path }),
+  });
+}
+
+function createScopes(
+  parts: {
+    store: StateStore;
+    link: Link;
+    kept: KeptAnswers;
+    upstream: Upstream;
+    identities: Identities;
+  },
+  config: ProxyConfig,
+  ports: ServingPorts,
+  signal: AbortSignal,
+): Scopes {
+  const { store, link, kept, upstream, identities } = parts;
+  const { clock, random, logger, metrics } = ports;
+  return new Scopes({
+    store,
+    link,
+    clock,
+    random,
+    signal,
+    limits: config.eventWindow,
+    sendFor: (scope) => async (pathAndQuery, { accept, purpose, signal }) => {
+      const headers = new Headers({ accept, "user-agent": "edge-agent" });
+      const credential = await identities.credentialOf(scope.caller);
+      const request = { method: "GET", pathAndQuery, headers, purpose, signal };
+      return await upstream.send(credential, request);
+    },
+    deleted: (scope, key) => kept.forgetObject(scope.caller, scope, key),
+    relisted: (scope, differences) => {
+      metrics.relists.inc();
+      logger.debug("listed", { scope: formatScope(scope), differences });
+    },
+    damaged: (scope, key) =>
+      logger.error("a stored object is damaged: its list is fetched anew", {
+        scope: formatScope(scope),
+        key,
+      }),
+    failed: (scope, error) => {
+      metrics.reflectorFailures.inc({ code: error instanceof AgentError ? error.code : "other" });
+      logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });
+    },
+  });
+}
+
+/** Speaks for the first identity: discovery is the same for all. */
+function startPrefetch(context: LaneContext, config: ProxyConfig, logger: Logger): Promise<void> {
+  const { identities, forwarder, kept, link, clock, stop } = context;
+  const [first] = config.identities;
+  if (first === undefined) return Promise.resolve();
+  return prefetch({
+    extent: config.prefetch,
+    caller: identities.named(first.name),
+    forwarder,
+    kept,
+    link,
+    clock,
+    fetched: (documents) => logger.info("prefetched API discovery", { documents }),
+    failed: (error) => logger.warn("cannot prefetch API discovery", { error }),
+  }, stop);
+}

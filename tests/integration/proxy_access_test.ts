@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { type FakeSite, NODE_TOKEN, startFakeSite } from "../testing/fake_site.ts";
+
+const PATH = "/api/v1/namespaces/default/secrets";
+
+/** A site with a secret that the identity has read, and a link that is down. */
+async function startCutSite(section: Record<string, unknown> = {}): Promise<FakeSite> {
+  const site = await startFakeSite({ section });
+  site.cloud.create("secrets", {
+    metadata: { name: "s", namespace: "default" },
+    data: { k: "c2VjcmV0" },
+  });
+  for (const path of [PATH, `${PATH}/s`]) await (await site.proxy.fetch(path)).body?.cancel();
+  site.link.set({ state: "refused" });
+  await (await site.proxy.fetch("/version")).body?.cancel();
+  return site;
+}
+
+async function statusOf(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
+}
+
+Deno.test("cached Secrets are for the identity that read them, whatever else a request says", async (t) => {
+  await using site = await startCutSite();
+  const cases: {
+    name: string;
+    as?: string | null;
+    headers?: Record<string, string>;
+    want: number;
+  }[] = [
+    { name: "the identity", want: 200 },
+    { name: "the identity with another User-Agent", headers: { "user-agent": "x" }, want: 200 },
+    { name: "nobody", as: null, want: 504 },
+    { name: "nobody with the User-Agent", as: null, headers: { "user-agent": "node" }, want: 504 },
+    {
+      name: "a made-up token",
+      as: null,
+      headers: { authorization: "Bearer guess" },
+      want: 504,
+    },
+    {
+      name: "the credential of the cloud",
+      as: null,
+      headers: { authorization: `Bearer ${NODE_TOKEN}` },
+      want: 504,
+    },
+    {
+      name: "a header of an aggregator",
+      as: null,
+      headers: { "x-remote-user": "node" },
+      want: 504,
+    },
+    {
+      name: "somebody impersonated",
+      headers: { "impersonate-user": "system:node:edge-1" },
+      want: 504,
+    },
+  ];
+  for (const { name, want, ...init } of cases) {
+    await t.step(name, async () => {
+      for (const path of [PATH, `${PATH}/s`, `${PATH}?resourceVersion=0`]) {
+        assert.equal(await statusOf(await site.proxy.fetch(path, init)), want, path);
+      }
+    });
+  }
+});
+
+Deno.test("the plain listener answers as its identity, and exists only when asked for", async () => {
+  const plain = { listen: "127.0.0.1:0", identity: "node" };
+  await using site = await startFakeSite({ section: { plain } });
+  const { plainUrl } = site.proxy.proxy.status() as { plainUrl: string };
+  site.cloud.create("configmaps", { metadata: { name: "a", namespace: "default" } });
+  const response = await fetch(`${plainUrl}/api/v1/namespaces/default/configmaps`);
+  assert.equal((await response.json()).items.length, 1);
+  assert.equal(site.cloud.audit.entries.at(-1)?.user, "system:node:edge-1");
+
+  await using usual = await startFakeSite();
+  assert.equal(usual.proxy.proxy.status().plainUrl, undefined);
+});
+
+Deno.test("headers that only an aggregator may send do not reach the cloud", async () => {
+  let seen = new Headers();
+  await using site = await startFakeSite({
+    cloud: {
+      routes: (app) =>
+        app.get("/version", (c) => {
+          seen = new Headers(c.req.raw.headers);
+          return c.json({ major: "1" });
+        }),
+    },
+  });
+  const headers = {
+    "x-remote-user": "admin",
+    "x-remote-group": "system:masters",
+    "x-remote-extra-a": "b",
+    "x-mine": "stays",
+    te: "trailers",
+  };
+  assert.equal(await statusOf(await site.proxy.fetch("/version", { headers })), 200);
+  assert.deepEqual([...seen.keys()].filter((name) => name.startsWith("x-")), ["x-mine"]);
+  assert.equal(seen.get("authorization"), `Bearer ${NODE_TOKEN}`);
+});
+
+Deno.test("tokens, keys and kubeconfigs are readable to their owner alone", async () => {
+  await using site = await startFakeSite();
+  const { stateDir } = site.proxy;
+  const modes: Record<string, string> = {};
+  for (
+    const path of [
+      "",
+      "/state.db",
+      "/state.db-wal",
+      "/tokens",
+      "/tokens/node",
+      "/pki",
+      "/pki/ca.key",
+      "/pki/serving.key",
+      "/kubeconfigs",
+      "/kubeconfigs/node.kubeconfig",
+    ]
+  ) modes[path] = ((await Deno.stat(stateDir + path)).mode! & 0o777).toString(8);
+  for (const [path, mode] of Object.entries(modes)) assert.match(mode, /^[67]00$/, path);
+});
+
+Deno.test("offline answers carry a Warning once per outage, and their Age", async () => {
+  await using site = await startCutSite();
+  const [first, second] = [await site.proxy.fetch(PATH), await site.proxy.fetch(PATH)];
+  assert.match(first.headers.get("warning") ?? "", /^299 edge-agent "/);
+  assert.equal(second.headers.get("warning"), null);
+  assert.match(second.headers.get("age") ?? "", /^\d+$/);
+  for (const response of [first, second]) await response.body?.cancel();
+});
