@@ -11,6 +11,12 @@ import {
 /** PEM texts and address of a TLS listener. */
 export type TlsListenOptions = ListenOptions & { tls: { cert: string; key: string } };
 
+/** A running TLS server. */
+export interface HttpsServer extends HttpServer {
+  /** The loopback port behind it, which answers nobody else; undefined on a runtime that needs none. */
+  readonly innerPort: number | undefined;
+}
+
 /** The first Deno whose `node:tls` can listen as is needed here. */
 const NODE_TLS_SINCE = [2, 9] as const;
 
@@ -28,8 +34,11 @@ const NODE_TLS_SINCE = [2, 9] as const;
 export async function serveHttps(
   options: TlsListenOptions,
   handler: (request: Request) => Response | Promise<Response>,
-): Promise<HttpServer> {
-  if (!canListenWithNodeTls(Deno.version.deno)) return serveHttp(options, handler);
+): Promise<HttpsServer> {
+  if (!canListenWithNodeTls(Deno.version.deno)) {
+    const server = serveHttp(options, handler);
+    return Object.assign(server, { innerPort: undefined });
+  }
   // Loaded when needed: most commands never listen.
   const [{ createServer }, { connect }] = await Promise.all([
     import("node:tls"),
@@ -58,6 +67,7 @@ export async function serveHttps(
   return {
     hostname: options.hostname,
     port: (front.address() as AddressInfo).port,
+    innerPort: inner.port,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => front.close(() => resolve()));
       await inner[Symbol.asyncDispose]();
