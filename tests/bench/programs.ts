@@ -7,7 +7,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../dist/command.ts";
-import { unstableFlags } from "../../dist/compile.ts";
+import { runtimeFlags } from "../../dist/compile.ts";
 import { type Arch, chooseBase } from "../../dist/denort.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -47,7 +47,7 @@ export async function findPrograms(): Promise<Program[]> {
     ...["--output", bare, bareSource],
   ], { env: denort === undefined ? {} : { DENORT_BIN: denort } });
   const version = async (argv: readonly string[]) => (await run(argv)).stdout.trim();
-  const deno29 = [Deno.execPath(), "run", "--quiet", "--no-config", "-A", ...await unstableFlags()];
+  const deno29 = [Deno.execPath(), "run", "--quiet", "--no-config", "-A", ...await runtimeFlags()];
   return [
     {
       runtime: `compiled, Deno ${await version([bare])}`,
