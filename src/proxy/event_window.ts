@@ -6,11 +6,10 @@ export interface WindowEvent {
   type: ChangeType;
   resourceVersion: string;
   /**
-   * Set when a relist found the object gone: the version of the list. The event is stamped with the
-   * version before it, which a watcher that stands at that very version still needs; and who stands
-   * between the two may or may not know of it.
+   * Found gone by a relist, so stamped with the version before it: a watcher that stands at that very
+   * version still needs it.
    */
-  goneBy?: string;
+  foundGone?: boolean;
   /** The frame with its newline; shared by all watchers. */
   frame: Uint8Array;
 }
@@ -20,6 +19,9 @@ export interface WindowLimits {
   maxEvents: number;
   maxBytes: number;
 }
+
+/** Relists whose gaps are remembered; who stands before an older one begins anew. */
+const MAX_GAPS = 16;
 
 /**
  * The recent events of a hub, oldest first. It is also every watcher's buffer: watchers hold a position in
@@ -33,7 +35,10 @@ export class EventWindow {
   #first = 0;
   /** All events behind this resourceVersion are held. */
   #start: string;
+  #gaps: { from: string; to: string }[] = [];
+  #relistedTo = "";
   #epoch = 0;
+  #forgottenTo = "";
   /** Newest version that the cloud vouched for without an event; empty if there was none. */
   bookmark = "";
 
@@ -52,11 +57,17 @@ export class EventWindow {
     return this.#epoch;
   }
 
-  /** Throws the past away: nothing is known of how it led to `start`. */
-  restart(start: string): void {
+  /**
+   * Throws the past away: nothing is known of how it led to `start`.
+   *
+   * @param forgotten version up to which the past was known, when the cloud went back to an older one
+   */
+  restart(start: string, forgotten = ""): void {
+    this.#forgottenTo = newerResourceVersion(this.#forgottenTo, forgotten);
     this.#first = this.end;
     this.#events = [];
     this.#bytes = 0;
+    this.#gaps = [];
     this.#start = start;
     this.#epoch++;
   }
@@ -76,8 +87,10 @@ export class EventWindow {
       const oldest = this.#events[drop];
       if (oldest === undefined) break;
       this.#bytes -= oldest.frame.length;
-      // A watcher that stands below the list that found an object gone would miss a dropped `goneBy` event.
-      this.#start = newerResourceVersion(this.#start, oldest.goneBy ?? oldest.resourceVersion);
+      // A watcher that stands at the version of a dropped `foundGone` event would miss it.
+      this.#raiseStart(
+        oldest.foundGone ? String(BigInt(oldest.resourceVersion) + 1n) : oldest.resourceVersion,
+      );
       drop++;
     }
     if (drop > 0) {
@@ -93,23 +106,52 @@ export class EventWindow {
   }
 
   /**
+   * A list led from one version to another. What came and went in between is not known: who stands there
+   * (ahead of the agent, which lost what it last saw in a crash) may know an object that is gone.
+   */
+  noteRelist(from: string, to: string): void {
+    this.#gaps.push({ from, to });
+    this.#relistedTo = to;
+    const oldest = this.#gaps.length > MAX_GAPS ? this.#gaps.shift() : undefined;
+    if (oldest !== undefined) this.#raiseStart(oldest.to);
+  }
+
+  /** A version ahead of the hub that is not newer than this one is of a past that the cloud gave up. */
+  get forgottenTo(): string {
+    return this.#forgottenTo;
+  }
+
+  /** Version of the last list; empty if there was none. */
+  get relistedTo(): string {
+    return this.#relistedTo;
+  }
+
+  #raiseStart(version: string): void {
+    this.#start = newerResourceVersion(this.#start, version);
+  }
+
+  /** Whether everything that a watcher at `resourceVersion` has not seen is held, or still to come. */
+  covers(resourceVersion: string): boolean {
+    return compareResourceVersions(resourceVersion, this.#start) >= 0 &&
+      !this.#gaps.some(({ from, to }) =>
+        compareResourceVersions(from, resourceVersion) < 0 &&
+        compareResourceVersions(resourceVersion, to) < 0
+      );
+  }
+
+  /**
    * The position of the first event that a watcher at `resourceVersion` has not seen; undefined when the
-   * window can't tell.
+   * window does not cover it.
    */
   locate(resourceVersion: string): number | undefined {
-    if (compareResourceVersions(resourceVersion, this.#start) < 0) return undefined;
-    let found = this.#events.length;
-    for (const [index, event] of this.#events.entries()) {
-      if (isAmbiguous(event, resourceVersion)) return undefined;
-      const order = compareResourceVersions(event.resourceVersion, resourceVersion);
-      if (order > 0 || (order === 0 && event.goneBy !== undefined)) found = Math.min(found, index);
-    }
-    return this.#first + found;
+    if (!this.covers(resourceVersion)) return undefined;
+    const index = this.#events.findIndex((event) => isNews(event, resourceVersion));
+    return index < 0 ? this.end : this.#first + index;
   }
 }
 
-/** Whether a watcher at a version may or may not know of an object that a relist found gone. */
-export function isAmbiguous({ resourceVersion, goneBy }: WindowEvent, position: string): boolean {
-  return goneBy !== undefined && compareResourceVersions(resourceVersion, position) < 0 &&
-    compareResourceVersions(position, goneBy) < 0;
+/** Whether a watcher at `position` has not seen the event. */
+export function isNews({ resourceVersion, foundGone }: WindowEvent, position: string): boolean {
+  const order = compareResourceVersions(resourceVersion, position);
+  return order > 0 || (order === 0 && foundGone === true);
 }

@@ -1,4 +1,5 @@
 import type { RequestInfo } from "../kube/request_info.ts";
+import type { Credential } from "./credentials.ts";
 import type { Caller, Identities } from "./identity.ts";
 import type { Link } from "./link.ts";
 import type { Purpose } from "./connections.ts";
@@ -64,13 +65,7 @@ export class Forwarder {
     for (const name of HOP_BY_HOP) headers.delete(name);
     if (options.accept !== undefined) headers.set("accept", options.accept);
     const search = request.query.size > 0 ? `?${request.query}` : "";
-    let credential;
-    try {
-      credential = await this.#identities.credential(caller);
-    } catch (error) {
-      // Files that are not there yet: the client must wait, not be refused.
-      throw new UnreachableError(error, { sent: false, answered: true });
-    }
+    const credential = await readable(this.#identities.credential(caller));
     const response = await this.#upstream.send(credential, {
       method: request.method,
       pathAndQuery: request.path + search,
@@ -80,17 +75,7 @@ export class Forwarder {
       signal: request.signal,
     });
     const proxied = request.info.kind === "resource" && request.info.subresource === "proxy";
-    const middlebox = !proxied && isMiddlebox(response);
-    // A client that has the right token must not hear that it has not: a kubelet would exit.
-    const rejected = caller.kind === "identity" && response.status === 401;
-    if (middlebox || rejected) {
-      await response.body?.cancel();
-      const cause = rejected
-        ? `it rejects the credential of the identity "${caller.name}"`
-        : `a middlebox answers ${response.status}`;
-      throw new UnreachableError(cause, { sent: !rejected, answered: true });
-    }
-    return response;
+    return await fromCloud(response, caller.key, { proxied });
   }
 
   /** Like {@linkcode send} for a request that may be repeated: a broken connection alone is no outage. */
@@ -107,6 +92,38 @@ export class Forwarder {
       return await this.send(request, options);
     }
   }
+}
+
+/** A credential; one whose files are not there yet must be waited for, not refused. */
+export async function readable(credential: Promise<Credential>): Promise<Credential> {
+  try {
+    return await credential;
+  } catch (error) {
+    throw new UnreachableError(error, { sent: false, answered: true });
+  }
+}
+
+/**
+ * An answer that the cloud gave to whoever asked.
+ *
+ * @param caller key of the caller
+ * @param options `proxied`: it may come from behind the cloud, whose words it then is
+ * @throws {UnreachableError} when a middlebox gave it, or when it is about the agent's own credential
+ */
+export async function fromCloud(
+  response: Response,
+  caller: string,
+  options: { proxied?: boolean } = {},
+): Promise<Response> {
+  const middlebox = !options.proxied && isMiddlebox(response);
+  // A client that has the right token must not hear that it has not: a kubelet would exit.
+  const rejected = caller.startsWith("identity:") && response.status === 401;
+  if (!middlebox && !rejected) return response;
+  await response.body?.cancel();
+  const cause = rejected
+    ? `it rejects the credential of ${caller}`
+    : `a middlebox answers ${response.status}`;
+  throw new UnreachableError(cause, { sent: !rejected, answered: true });
 }
 
 function connectionOptions(headers: Headers): string[] {

@@ -2,37 +2,17 @@ import type { RefusedError } from "../kube/answer.ts";
 import type { ListHead } from "../kube/codec/list.ts";
 import { type ItemType, itemTypeOf, toListBody, toStoredObject } from "../kube/object_meta.ts";
 import type { CatchUp, Replacement } from "../kube/reflector.ts";
-import { compareResourceVersions } from "../kube/resource_version.ts";
+import { compareResourceVersions, newerResourceVersion } from "../kube/resource_version.ts";
 import { type ChangeType, formatFrame, type WatchEvent } from "../kube/watch_event.ts";
-import { EventWindow, type WindowEvent, type WindowLimits } from "./event_window.ts";
+import { EventWindow, type WindowEvent } from "./event_window.ts";
 import { catchUpOf, type Freshness } from "./freshness.ts";
+import type { HubOptions } from "./hub_options.ts";
 import { type HubReplacement, replaceContent } from "./replacement.ts";
 import type { Scope } from "./scope.ts";
 import type { ScopeContent } from "./scope_content.ts";
-import type { ScopeRow } from "./store/overlay.ts";
 
 /** What a list of the scope says beside its items and its version. */
 export type HubHead = Pick<ListHead, "kind" | "apiVersion" | "extra" | "spellsContinue">;
-
-/** Told of what others must know too. */
-export interface HubEvents {
-  deleted(scope: Scope, key: string, resourceVersion: string): void;
-  relisted(scope: Scope, differences: number): void;
-  /** The store lost an object: the scope must be listed anew, now. */
-  damaged(scope: Scope, key: string): void;
-}
-
-/** What a hub works with. */
-export interface HubOptions {
-  scope: Scope;
-  content: ScopeContent;
-  limits: WindowLimits;
-  events: HubEvents;
-  /** Wall clock, ms since the Unix epoch. */
-  now: () => number;
-  /** The scope's row, when the store has it. */
-  row?: ScopeRow;
-}
 
 /**
  * The state of one scope: objects in the store, recent events in memory, and everybody who watches. Fed
@@ -116,13 +96,24 @@ export class Hub {
    */
   damaged(key: string): void {
     this.content.remove(key);
+    this.#empty();
+    this.#options.events.damaged(this.scope, key);
+    this.#notify();
+  }
+
+  /** Nobody may read it any more. */
+  purge(): void {
+    this.content.clear();
+    this.#empty();
+    this.#notify();
+  }
+
+  #empty(): void {
     this.#freshness = "empty";
     this.#resourceVersion = this.#changeVersion = "";
     this.window.restart("");
-    this.#replacements++; // a list on its way took the object for unchanged
+    this.#replacements++; // a list on its way took what is gone for unchanged
     this.#save();
-    this.#options.events.damaged(this.scope, key);
-    this.#notify();
   }
 
   /** Another scope saw that an object is gone: a list that only passed by must not bring it back. */
@@ -154,11 +145,10 @@ export class Hub {
     const { key, uid, resourceVersion } = toStoredObject(event.object);
     if (compareResourceVersions(resourceVersion, this.#resourceVersion) <= 0) return;
     // Lists of metadata carry the kind in each item, as watch events do.
-    const asListed = this.scope.representation === "metadata"
-      ? event.object
-      : toListBody(event.object);
+    const keepsKind = this.scope.representation === "metadata";
+    const body = keepsKind ? event.object : toListBody(event.object);
     if (event.type === "DELETED") this.content.remove(key);
-    else this.content.put({ key, uid, resourceVersion, body: asListed });
+    else this.content.put({ key, uid, resourceVersion, body });
     const frame = formatFrame(event.type, event.object);
     this.#push({ type: event.type, resourceVersion, frame }, key);
     this.#resourceVersion = resourceVersion;
@@ -214,7 +204,8 @@ export class Hub {
         this.#headText = JSON.stringify(this.#head);
         const known = this.#resourceVersion;
         const older = known !== "" && compareResourceVersions(head.resourceVersion, known) < 0;
-        if (known === "" || older) this.window.restart(head.resourceVersion);
+        if (known === "" || older) this.window.restart(head.resourceVersion, known);
+        else this.window.noteRelist(known, head.resourceVersion);
         return older ? "restart" : "difference";
       },
       push: (event, key) => this.#push(event, key),
@@ -238,7 +229,7 @@ export class Hub {
   #save(options: { lazy?: boolean } = {}): void {
     this.content.save({
       rv: this.#resourceVersion,
-      changeRv: this.#changeVersion,
+      changeRv: newerResourceVersion(this.#changeVersion, this.window.relistedTo),
       complete: this.#freshness !== "empty",
       head: this.#headText,
     }, options);

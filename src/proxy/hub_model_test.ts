@@ -251,6 +251,12 @@ class World {
     }
   }
 
+  /** Events that the hub was given already come once more, as on a stream that was resumed. */
+  replay(count: number): void {
+    this.#delivered = Math.max(0, this.#delivered - count);
+    this.deliver(count);
+  }
+
   /** A bookmark at the newest version for which the hub has every event. */
   bookmark(): void {
     const next = this.cloud.events[this.#delivered];
@@ -297,7 +303,7 @@ class World {
 
 type Step =
   | { do: "apply" | "delete"; name: string }
-  | { do: "deliver"; count: number }
+  | { do: "deliver" | "replay"; count: number }
   | { do: "elsewhere" | "bookmark" | "relist" | "break" | "commit" | "time" }
   | { do: "restart"; clean: boolean }
   | { do: "list" | "list-cloud" | "disconnect"; client: number }
@@ -317,6 +323,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.integer({ min: 1, max: 4 }).map((count): Step => ({ do: "deliver", count })),
   },
+  { weight: 1, arbitrary: fc.nat(3).map((count): Step => ({ do: "replay", count })) },
   { weight: 4, arbitrary: just("elsewhere", "bookmark") },
   { weight: 3, arbitrary: just("relist") },
   { weight: 2, arbitrary: just("break", "commit") },
@@ -360,6 +367,8 @@ async function take(world: World, step: Step): Promise<void> {
       return world.cloud.elsewhere();
     case "deliver":
       return world.deliver(step.count);
+    case "replay":
+      return world.replay(step.count);
     case "bookmark":
       return world.bookmark();
     case "relist":
@@ -387,7 +396,33 @@ async function take(world: World, step: Step): Promise<void> {
   }
 }
 
-const RUNS = Math.max(200, Math.floor(Number(Deno.env.get("FUZZ_RUNS") ?? 0) / 10));
+interface Options {
+  maxEvents: number;
+  sliceRows: number;
+  bookmarks: boolean[];
+}
+
+/** Takes the steps, lets everything come to rest, and holds every client to the cloud. */
+async function play(options: Options, steps: readonly Step[]): Promise<void> {
+  const world = new World(options);
+  await world.relist();
+  for (const step of steps) {
+    await take(world, step);
+    await world.settle();
+    world.check();
+  }
+  world.deliver(Infinity);
+  world.bookmark();
+  for (const client of world.clients) {
+    await client.drain();
+    assert.deepEqual(sorted(client.state), sorted(world.cloud.now), `${client}`);
+    client.disconnect();
+  }
+  assert.equal(world.watches, 0);
+  assert.equal(world.clock.pending, 0);
+}
+
+const RUNS = Math.max(1_000, Math.floor(Number(Deno.env.get("FUZZ_RUNS") ?? 0) / 5));
 
 Deno.test("Hub brings every client to the cloud's state, never back, whatever happens in between", async () => {
   await fc.assert(
@@ -398,25 +433,88 @@ Deno.test("Hub brings every client to the cloud's state, never back, whatever ha
         bookmarks: fc.array(fc.boolean(), { minLength: CLIENTS, maxLength: CLIENTS }),
       }),
       fc.array(step, { maxLength: 80, size: "max" }),
-      async (options, steps) => {
-        const world = new World(options);
-        await world.relist();
-        for (const step of steps) {
-          await take(world, step);
-          await world.settle();
-          world.check();
-        }
-        world.deliver(Infinity);
-        world.bookmark();
-        for (const client of world.clients) {
-          await client.drain();
-          assert.deepEqual(sorted(client.state), sorted(world.cloud.now), `${client}`);
-          client.disconnect();
-        }
-        assert.equal(world.watches, 0);
-        assert.equal(world.clock.pending, 0);
-      },
+      play,
     ),
     { numRuns: RUNS },
   );
+});
+
+/** What the property found once. */
+Deno.test.each<{ name: string; steps: Step[] }>([
+  {
+    name: "an object came and went between what a crash left and a relist",
+    steps: [
+      { do: "commit" },
+      { do: "apply", name: "c" },
+      { do: "relist" },
+      { do: "connect", client: 2, begin: "0" },
+      { do: "pull", client: 2, chunks: 1 },
+      { do: "delete", name: "c" },
+      { do: "restart", clean: false },
+      { do: "relist" },
+    ],
+  },
+  {
+    name: "a relist finds an object gone at the very version to which a client was ahead",
+    steps: [
+      { do: "apply", name: "e" },
+      { do: "commit" },
+      { do: "apply", name: "d" },
+      { do: "apply", name: "a" },
+      { do: "delete", name: "a" },
+      { do: "delete", name: "d" },
+      { do: "relist" },
+      { do: "connect", client: 0, begin: "resume" },
+      { do: "delete", name: "e" },
+      { do: "restart", clean: false },
+      { do: "connect", client: 0, begin: "resume" },
+      { do: "deliver", count: 5 },
+      { do: "relist" },
+    ],
+  },
+  {
+    name: "the agent restarts once more before that client is back",
+    steps: [
+      { do: "commit" },
+      { do: "apply", name: "c" },
+      { do: "relist" },
+      { do: "list", client: 0 },
+      { do: "delete", name: "c" },
+      { do: "restart", clean: false },
+      { do: "relist" },
+      { do: "restart", clean: true },
+    ],
+  },
+  {
+    name: "a bookmark and a later event come at once",
+    steps: [
+      { do: "connect", client: 0, begin: "resume" },
+      { do: "pull", client: 0, chunks: 1 },
+      { do: "apply", name: "a" },
+      { do: "elsewhere" },
+      { do: "apply", name: "b" },
+      { do: "deliver", count: 1 },
+      { do: "bookmark" },
+      { do: "deliver", count: 1 },
+      { do: "pull", client: 0, chunks: 3 },
+    ],
+  },
+  {
+    name: "two relists pass while a client that is ahead does not read",
+    steps: [
+      { do: "apply", name: "a" },
+      { do: "commit" },
+      { do: "apply", name: "b" },
+      { do: "relist" },
+      { do: "list", client: 0 },
+      { do: "restart", clean: false },
+      { do: "connect", client: 0, begin: "resume" },
+      { do: "delete", name: "b" },
+      { do: "relist" },
+      { do: "apply", name: "c" },
+      { do: "relist" },
+    ],
+  },
+])("Hub brings every client to the cloud's state when $name", async ({ steps }) => {
+  await play({ maxEvents: 6, sliceRows: 1, bookmarks: [true, false, false] }, steps);
 });

@@ -3,7 +3,7 @@ import { concatBytes } from "../kube/codec/json.ts";
 import { compareResourceVersions, isResourceVersion } from "../kube/resource_version.ts";
 import { expiredStatus } from "../kube/status.ts";
 import { formatBookmark, formatErrorFrame, formatItemFrame } from "../kube/watch_event.ts";
-import { isAmbiguous } from "./event_window.ts";
+import { isNews } from "./event_window.ts";
 import type { Hub } from "./hub.ts";
 import { DamagedError, type Snapshot } from "./store/snapshot.ts";
 
@@ -116,13 +116,13 @@ class HubWatcher implements Disposable {
       return;
     }
     const position = hub.window.locate(resourceVersion);
-    if (position === undefined) {
+    const isAhead = compareResourceVersions(resourceVersion, hub.resourceVersion) > 0;
+    const isOfThePast = compareResourceVersions(resourceVersion, hub.window.forgottenTo) <= 0;
+    if (position === undefined || (isAhead && isOfThePast)) {
       this.#expired = `too old resource version: ${resourceVersion} (${hub.window.start})`;
     } else {
       this.#position = position;
-      if (compareResourceVersions(resourceVersion, hub.resourceVersion) > 0) {
-        this.#skipUpTo = resourceVersion;
-      }
+      if (isAhead) this.#skipUpTo = resourceVersion;
     }
   }
 
@@ -135,12 +135,13 @@ class HubWatcher implements Disposable {
     const hub = this.#hub;
     if (this.#epoch !== hub.window.epoch) {
       this.#expired = `the API server's history was replaced, list again (${hub.resourceVersion})`;
+    } else if (this.#skipUpTo !== "" && !hub.window.covers(this.#skipUpTo)) {
+      this.#expired = `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`;
     }
-    return this.#expired === undefined ? this.#nextEvents() : this.#expire(this.#expired);
-  }
-
-  #expire(message: string): Step {
-    return { frames: [formatErrorFrame(expiredStatus(message))], end: "expired" };
+    if (this.#expired !== undefined) {
+      return { frames: [formatErrorFrame(expiredStatus(this.#expired))], end: "expired" };
+    }
+    return this.#nextEvents();
   }
 
   #nextInitial(initial: Snapshot): Step {
@@ -170,12 +171,8 @@ class HubWatcher implements Disposable {
     let bytes = 0;
     for (const event of events) {
       if (bytes >= MAX_CHUNK_BYTES) return { frames };
-      const ahead = this.#skipUpTo;
-      if (isAmbiguous(event, ahead)) {
-        return this.#expire(`too old resource version: ${ahead} (${hub.resourceVersion})`);
-      }
       this.#position++;
-      if (compareResourceVersions(event.resourceVersion, ahead) <= 0) continue;
+      if (!isNews(event, this.#skipUpTo)) continue;
       frames.push(event.frame);
       bytes += event.frame.length;
     }

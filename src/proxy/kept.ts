@@ -49,6 +49,14 @@ export class KeptAnswers {
     }
   }
 
+  /** Everything that was kept for a caller. */
+  forgetCaller(caller: string): void {
+    this.#store.forget(provenKey(caller));
+    for (const key of this.#store.keptKeys(["object", caller, ""].join(SEP))) {
+      this.#store.forget(key);
+    }
+  }
+
   /** The kept discovery answer of a path that suits an Accept header best. */
   discovery(path: string, accept: string | null): KeptAnswer | undefined {
     const exact = this.get(discoveryKey(path, accept));
@@ -74,6 +82,11 @@ export function objectAnswerKey(
 /** Key of a discovery answer: the same for every caller. */
 export function discoveryKey(path: string, accept: string | null): string {
   return ["discovery", path, accept ?? "*/*"].join(SEP);
+}
+
+/** Key of the hash with which the OpenAPI document of a path was last fetched. */
+export function hashKey(path: string): string {
+  return ["hash", path].join(SEP);
 }
 
 /** Key that says that a bearer's credential was accepted by the cloud. */

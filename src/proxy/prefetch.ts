@@ -5,7 +5,7 @@ import { parseJson } from "../kube/codec/json.ts";
 import type { ProxyConfig } from "./config.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Caller } from "./identity.ts";
-import { discoveryKey, type KeptAnswers } from "./kept.ts";
+import { discoveryKey, hashKey, type KeptAnswers } from "./kept.ts";
 import type { Link } from "./link.ts";
 
 /** What prefetching works with. */
@@ -13,9 +13,9 @@ export interface PrefetchOptions {
   extent: ProxyConfig["prefetch"];
   /** On whose behalf. */
   caller: Caller;
-  forwarder: Forwarder;
+  forwarder: Pick<Forwarder, "read">;
   kept: KeptAnswers;
-  link: Link;
+  link: Pick<Link, "isOpen" | "decided" | "pause">;
   clock: Clock;
   /** Called once per round with the number of documents that were new. */
   fetched(documents: number): void;
@@ -63,10 +63,8 @@ async function round(options: PrefetchOptions, signal: AbortSignal): Promise<num
   const version = await fetchDocument(options, "/version", PLAIN, signal);
   const changed = before === undefined || text(before.body) !== text(version);
   let count = 0;
-  const take = async (path: string, accept: string): Promise<Uint8Array | undefined> => {
-    const known = kept.get(discoveryKey(path, accept));
-    if (known !== undefined && !changed && clock.now() - known.atMs < DAY_MS) return known.body;
-    const body = await fetchDocument(options, path, accept, signal).catch((error) => {
+  const tryFetch = async (path: string, accept: string, search = "") => {
+    const body = await fetchDocument(options, path, accept, signal, search).catch((error) => {
       if (signal.aborted || !options.link.isOpen) throw error;
       // One group whose aggregated server is away must not keep the others from being fetched.
       return undefined;
@@ -74,35 +72,36 @@ async function round(options: PrefetchOptions, signal: AbortSignal): Promise<num
     if (body !== undefined) count++;
     return body;
   };
-  for (const accept of [AGGREGATED, PLAIN]) {
-    await take("/api", accept);
-    await take("/apis", accept);
-  }
-  for (const path of await groupPaths(take)) await take(path, PLAIN);
+  const take = async (path: string, accept: string): Promise<Uint8Array | undefined> => {
+    const known = kept.get(discoveryKey(path, accept));
+    if (known !== undefined && !changed && clock.now() - known.atMs < DAY_MS) return known.body;
+    return await tryFetch(path, accept);
+  };
+  await take("/api", AGGREGATED);
+  await take("/apis", AGGREGATED);
+  await take("/api", PLAIN);
+  for (const path of groupPaths(await take("/apis", PLAIN))) await take(path, PLAIN);
   if (extent === "openapi") {
     const index = parse(await take("/openapi/v3", PLAIN)) as {
       paths?: Record<string, { serverRelativeURL?: string }>;
     };
     for (const { serverRelativeURL = "" } of Object.values(index.paths ?? {})) {
       const [path = "", search = ""] = serverRelativeURL.split("?");
-      // The hash in the URL changes with the document: one that is kept under it is right for ever.
-      const marker = discoveryKey(path, search);
-      if (!path.startsWith("/openapi/") || kept.get(marker) !== undefined) continue;
-      const body = await fetchDocument(options, path, PLAIN, signal, search);
-      kept.keep(marker, { status: 204, headers: {}, body: body.subarray(0, 0) });
-      count++;
+      // The hash in the URL changes with the document: while it is the one from before, so is that.
+      const known = kept.get(hashKey(path))?.headers.etag;
+      if (!path.startsWith("/openapi/") || known === search) continue;
+      const body = await tryFetch(path, PLAIN, search);
+      if (body === undefined) continue;
+      const mark = { status: 204, headers: { etag: search }, body: body.subarray(0, 0) };
+      kept.keep(hashKey(path), mark);
     }
   }
   return count;
 }
 
 /** `/api/v1` and every `/apis/<group>/<version>`. */
-async function groupPaths(
-  take: (path: string, accept: string) => Promise<Uint8Array | undefined>,
-): Promise<string[]> {
-  const groups = parse(await take("/apis", PLAIN)) as {
-    groups?: { versions?: { groupVersion?: string }[] }[];
-  };
+function groupPaths(apis: Uint8Array | undefined): string[] {
+  const groups = parse(apis) as { groups?: { versions?: { groupVersion?: string }[] }[] };
   const versions = (groups.groups ?? []).flatMap((group) => group.versions ?? []);
   return ["/api/v1", ...versions.map(({ groupVersion }) => `/apis/${groupVersion}`)];
 }

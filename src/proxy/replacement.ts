@@ -81,7 +81,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
           : stampResourceVersion(toTypedBody(old.body, type), hub.resourceVersion);
         const frame = formatFrame("DELETED", object);
         const { resourceVersion } = hub;
-        hub.push({ type: "DELETED", resourceVersion, goneBy: head.resourceVersion, frame }, key);
+        hub.push({ type: "DELETED", resourceVersion, foundGone: true, frame }, key);
       };
       for (const key of gone) {
         announceGone(key);

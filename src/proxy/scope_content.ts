@@ -44,6 +44,11 @@ export class ScopeContent {
     this.#store.remove(this.#id, key);
   }
 
+  /** Removes every object. */
+  clear(): void {
+    for (const key of this.versions().keys()) this.remove(key);
+  }
+
   /** Whether there are at most `count` objects. */
   isSmall(count: number): boolean {
     return this.#store.isSmall(this.#id, count);

@@ -1,24 +1,15 @@
 import { Backoff } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
-import type { RefusedError } from "../kube/answer.ts";
 import { Reflector, type Send } from "../kube/reflector.ts";
 import { formatGvr, type Gvr } from "../kube/request_info.ts";
-import { compareResourceVersions } from "../kube/resource_version.ts";
 import type { WindowLimits } from "./event_window.ts";
 import { Hub } from "./hub.ts";
 import type { Link } from "./link.ts";
+import { type Readiness, whenReaches, whenReady } from "./readiness.ts";
 import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
 import { ScopeContent } from "./scope_content.ts";
 import type { StateStore } from "./store/state_store.ts";
 import { UnreachableError } from "./upstream.ts";
-
-/** How a hub can serve. */
-export type Readiness =
-  | { state: "ready" }
-  /** The cloud said no to the reflector; the client deserves the cloud's own answer. */
-  | { state: "refused"; error: RefusedError }
-  /** Nothing was ever heard of this scope. */
-  | { state: "unknown" };
 
 /** What the registry works with. */
 export interface ScopesOptions {
@@ -36,10 +27,9 @@ export interface ScopesOptions {
   relisted(scope: Scope, differences: number): void;
   failed(scope: Scope, error: unknown): void;
   damaged(scope: Scope, key: string): void;
+  /** The cloud answered 401 to a caller's own token. */
+  rejected(caller: string): void;
 }
-
-/** Time that a client waits for a resourceVersion from the future. */
-const FRESH_ENOUGH_MS = 3_000;
 
 /** A hub, and its reflector once somebody wants the scope watched. */
 interface Entry {
@@ -143,8 +133,11 @@ export class Scopes {
           caughtUp: () => hub.caughtUp(),
           refused: (error) => {
             hub.refused(error);
-            // A token that expired or was never good: its owner brings a new one.
-            if (error.answer.status === 401) stop.abort();
+            const rejected = error.answer.status === 401;
+            // A token that expired, or was never good; its owner brings a new one. And what was never
+            // listed is tried again when somebody asks for it, not for ever.
+            if (rejected || hub.freshness === "empty") stop.abort();
+            if (rejected) this.#purge(scope.caller);
           },
           failed: (error) => {
             // Something between answers for the cloud: as good as a link that is down.
@@ -162,6 +155,14 @@ export class Scopes {
       });
     }
     return entry.hub;
+  }
+
+  /** The cloud no longer takes the caller's token: what was kept for it is of no use to anybody. */
+  #purge(caller: string): void {
+    for (const { hub } of this.#entries.values()) {
+      if (hub.scope.caller === caller) hub.purge();
+    }
+    this.#options.rejected(caller);
   }
 
   /** A reflector that is busy watching would list too late. */
@@ -188,42 +189,14 @@ export class Scopes {
     }
   }
 
-  /**
-   * Waits until a hub can serve: `current` content, or with `known` any content whose version is known.
-   */
-  async ready(hub: Hub, need: "current" | "known", signal: AbortSignal): Promise<Readiness> {
-    for (;;) {
-      const { freshness, refusal } = hub;
-      if (freshness === "current" || freshness === "declared") return { state: "ready" };
-      if (freshness === "stale" && need === "known") return { state: "ready" };
-      if (refusal !== undefined) return { state: "refused", error: refusal };
-      if (!this.#options.link.isOpen || signal.aborted) return { state: "unknown" };
-      await this.#change(hub, signal);
-    }
+  /** See {@linkcode whenReady}. */
+  ready(hub: Hub, need: "current" | "known", signal: AbortSignal): Promise<Readiness> {
+    return whenReady(hub, need, this.#options.link, signal);
   }
 
-  /** Waits until a hub knows `resourceVersion`; false if that takes too long, as in the watch cache. */
-  async reaches(hub: Hub, resourceVersion: string, signal: AbortSignal): Promise<boolean> {
-    const { link, clock } = this.#options;
-    const behind = () => compareResourceVersions(hub.resourceVersion, resourceVersion) < 0;
-    if (!behind() || !link.isOpen) return !behind();
-    const enough = new AbortController();
-    const unsubscribe = hub.subscribe(() => behind() || enough.abort());
-    await clock.sleep(FRESH_ENOUGH_MS, AbortSignal.any([enough.signal, signal]));
-    unsubscribe();
-    return !behind();
-  }
-
-  #change(hub: Hub, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = () => {
-        for (const stop of stops) stop();
-        signal.removeEventListener("abort", finish);
-        resolve();
-      };
-      const stops = [hub.subscribe(finish), this.#options.link.subscribe(finish)];
-      signal.addEventListener("abort", finish, { once: true });
-    });
+  /** See {@linkcode whenReaches}. */
+  reaches(hub: Hub, resourceVersion: string, signal: AbortSignal): Promise<boolean> {
+    return whenReaches(hub, resourceVersion, this.#options, signal);
   }
 
   /** Resolves when every reflector has ended; abort the signal first. */

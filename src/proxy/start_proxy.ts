@@ -8,7 +8,7 @@ import { createProxyApp } from "./app.ts";
 import { Connections } from "./connections.ts";
 import type { ProxyConfig } from "./config.ts";
 import { hashToken } from "./credentials.ts";
-import { Forwarder } from "./forward.ts";
+import { Forwarder, fromCloud, readable } from "./forward.ts";
 import { type Caller, Identities } from "./identity.ts";
 import { KeptAnswers } from "./kept.ts";
 import type { LaneContext } from "./lane_context.ts";
@@ -180,11 +180,12 @@ function createScopes(
     limits: config.eventWindow,
     sendFor: (scope) => async (pathAndQuery, { accept, purpose, signal }) => {
       const headers = new Headers({ accept, "user-agent": "edge-agent" });
-      const credential = await identities.credentialOf(scope.caller);
+      const credential = await readable(identities.credentialOf(scope.caller));
       const request = { method: "GET", pathAndQuery, headers, purpose, signal };
-      return await upstream.send(credential, request);
+      return await fromCloud(await upstream.send(credential, request), scope.caller);
     },
     deleted: (scope, key) => kept.forgetObject(scope.caller, scope, key),
+    rejected: (caller) => kept.forgetCaller(caller),
     relisted: (scope, differences) => {
       metrics.relists.inc();
       logger.debug("listed", { scope: formatScope(scope), differences });

@@ -46,7 +46,7 @@ export function createWatchLane(context: LaneContext): LaneHandler {
         return statusResponse(tooLargeResourceVersion(resourceVersion, hub.resourceVersion));
       }
     }
-    const offline = !link.isOpen;
+    const offline = !link.isOpen || hub.freshness === "declared";
     metrics.answered("watch", offline ? "cache" : "hub");
     metrics.watchers.inc();
     const body = watchHub(

@@ -131,3 +131,30 @@ Deno.test("offline answers carry a Warning once per outage, and their Age", asyn
   assert.match(second.headers.get("age") ?? "", /^\d+$/);
   for (const response of [first, second]) await response.body?.cancel();
 });
+
+Deno.test("what was kept for a token goes when the cloud no longer takes it", async () => {
+  const tokens: Record<string, string> = { "pod-token": "pod" };
+  await using site = await startFakeSite({ cloud: { tokens } });
+  site.cloud.create("secrets", { metadata: { name: "s", namespace: "default" } });
+  const as = (path: string) =>
+    site.proxy.fetch(path, { as: null, headers: { authorization: "Bearer pod-token" } });
+  assert.equal(await statusOf(await as(`${PATH}/s`)), 200);
+  assert.equal(await statusOf(await as(`${PATH}?resourceVersion=0`)), 200);
+  const watch = await as(`${PATH}?watch=true`);
+  const reader = watch.body!.getReader();
+  await reader.read();
+
+  site.revoke("pod-token");
+  // Its watch breaks, and the next one is refused.
+  site.link.set({ state: "refused" });
+  site.link.set({ state: "up" });
+  const known = () =>
+    site.proxy.metric("edge_agent_proxy_reflector_failures_total", { code: "refused" });
+  while (await known() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  site.link.set({ state: "refused" });
+  await (await site.proxy.fetch("/version")).body?.cancel();
+  for (const path of [PATH, `${PATH}/s`, `${PATH}?resourceVersion=0`]) {
+    assert.equal(await statusOf(await as(path)), 504, path);
+  }
+  await reader.cancel();
+});

@@ -11,6 +11,8 @@ export interface FakeSite extends AsyncDisposable {
   readonly proxy: TestProxy;
   /** The `proxy` section of its config. */
   readonly section: Record<string, unknown>;
+  /** The cloud no longer knows a token. */
+  revoke(token: string): void;
   /** Stops the proxy and starts it again on the same state. */
   restart(between?: () => void | Promise<void>): Promise<TestProxy>;
 }
@@ -27,7 +29,10 @@ export async function startFakeSite(
   stack.defer(() => Deno.remove(stateDir, { recursive: true }));
   const ca = await createCa("fake cloud");
   const tls = await issueServingCert(ca, ["127.0.0.1"]);
-  const tokens = { [NODE_TOKEN]: "system:node:edge-1", ...options.cloud?.tokens };
+  const tokens: Record<string, string> = {
+    [NODE_TOKEN]: "system:node:edge-1",
+    ...options.cloud?.tokens,
+  };
   const cloud = stack.use(await FakeApiServer.start({ ...options.cloud, tls, tokens }));
   const link = stack.use(
     await FaultLink.start({ target: { hostname: "127.0.0.1", port: cloud.port } }),
@@ -49,6 +54,9 @@ export async function startFakeSite(
     cloud,
     link,
     section,
+    revoke(token) {
+      delete tokens[token];
+    },
     get proxy() {
       return proxy;
     },

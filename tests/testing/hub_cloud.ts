@@ -1,5 +1,6 @@
 import type { ListHead } from "../../src/kube/codec/list.ts";
-import { Hub, type HubEvents } from "../../src/proxy/hub.ts";
+import { Hub } from "../../src/proxy/hub.ts";
+import type { HubEvents } from "../../src/proxy/hub_options.ts";
 import type { Scope } from "../../src/proxy/scope.ts";
 import { ScopeContent } from "../../src/proxy/scope_content.ts";
 import type { WindowLimits } from "../../src/proxy/event_window.ts";

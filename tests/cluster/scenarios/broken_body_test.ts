@@ -1,28 +1,14 @@
 import assert from "node:assert/strict";
 import { until } from "../poll.ts";
 import { ACCEPT, ACCEPT_ONE, assertSame, decode, namesOf } from "./compare.ts";
-import { Middlebox, type Spoil } from "./middlebox.ts";
-import { linkIs, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
+import { type Middlebox, type Spoil, throughMiddlebox } from "./middlebox.ts";
+import { linkIs } from "./outage.ts";
+import { PATIENCE_MS, shareCloud, type Site } from "./site.ts";
 
 const scenario = await shareCloud();
 
 const WAYS = ["reset", "truncate"] as const;
 const NAMES = Array.from({ length: 40 }, (_, i) => `map-${String(i).padStart(2, "0")}`);
-
-/** A proxy that reaches the cloud through a middlebox. */
-async function throughMiddlebox(site: Site, stateDir?: string) {
-  const box = site.use(await Middlebox.start(site.direct));
-  const directory = await site.directory();
-  const [caFile, tokenFile] = [`${directory}/ca.crt`, `${directory}/token`];
-  await Deno.writeTextFile(caFile, box.ca);
-  await Deno.writeTextFile(tokenFile, "whoever");
-  const proxy = await site.proxy({
-    upstream: { server: box.url, caFile },
-    identities: [{ name: "admin", tokenFile }],
-  }, { stateDir });
-  await linkIs(proxy, "up");
-  return { box, proxy };
-}
 
 /** From now on the middlebox says that the cloud is away. */
 function goOffline(box: Middlebox): void {

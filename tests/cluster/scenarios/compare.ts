@@ -62,6 +62,16 @@ export async function decode(
   };
 }
 
+/** Asserts that an answer is the `Status` of a refusal. */
+export function assertStatus(answer: Decoded, code: number, reason: string, what = ""): void {
+  const { status, body } = answer;
+  assert.deepEqual(
+    [status, body.kind, body.code, body.reason],
+    [code, "Status", code, reason],
+    what,
+  );
+}
+
 /** The names in a list or a Table, in their order. */
 export function namesOf({ items, rows }: KubeObject): string[] {
   return (items ?? rows?.map(({ object }) => object) ?? []).map(({ metadata }) => metadata.name);

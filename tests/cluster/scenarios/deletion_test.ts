@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { until } from "../poll.ts";
-import { ACCEPT, ACCEPT_ONE, decode, type Decoded, namesOf } from "./compare.ts";
-import { linkIs, note, PATIENCE_MS, shareCloud } from "./site.ts";
-import { WatchClient } from "./watch_client.ts";
+import { ACCEPT, ACCEPT_ONE, assertStatus, decode, namesOf } from "./compare.ts";
+import { linkIs } from "./outage.ts";
+import { note, PATIENCE_MS, shareCloud } from "./site.ts";
+import { WATCH_LIST, WatchClient } from "./watch_client.ts";
 
 const scenario = await shareCloud();
-
-function assertStatus({ status, body }: Decoded, code: number, reason: string, what = ""): void {
-  assert.deepEqual(
-    [status, body.kind, body.code, body.reason],
-    [code, "Status", code, reason],
-    what,
-  );
-}
 
 const REPRESENTATIONS = ["object", "metadata", "table"] as const;
 
@@ -116,8 +109,7 @@ for (const count of [15, 50]) {
       const wanted = [...names.slice(1), "new"];
       const proxy = await site.proxy({}, { stateDir });
       const started = performance.now();
-      const watchList =
-        `${path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`;
+      const watchList = `${path}?${WATCH_LIST}`;
       const [list, plain, get, watch, initial] = await Promise.all([
         decode(proxy.fetch, `${path}?resourceVersion=0`),
         decode(proxy.fetch, path),
@@ -208,8 +200,7 @@ scenario("S04 absent under a watch with a label selector is 504 link-down", asyn
   await site.create("hidden");
   const proxy = await site.proxy();
   const path = site.path("configmaps");
-  const query = "watch=true&labelSelector=tier%3Dfront&sendInitialEvents=true" +
-    "&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+  const query = `${WATCH_LIST}&labelSelector=tier%3Dfront`;
   await using watch = await WatchClient.open(proxy.fetch, `${path}?${query}`);
   await watch.seesInitialEventsEnd();
   await site.cluster.link.refuse();

@@ -5,7 +5,9 @@
  */
 
 import { createCa, issueServingCert } from "../../../src/kube/pki.ts";
-import type { FetchPath } from "./site.ts";
+import type { TestProxy } from "../../testing/test_proxy.ts";
+import { linkIs } from "./outage.ts";
+import { type FetchPath, type Site } from "./site.ts";
 
 /** What it does to an answer. */
 export type Spoil =
@@ -77,6 +79,23 @@ export class Middlebox implements AsyncDisposable {
     this.#stop.abort();
     await this.#server.finished;
   }
+}
+
+/** A proxy that reaches the cloud through a middlebox, and the middlebox. */
+export async function throughMiddlebox(
+  site: Site,
+  stateDir?: string,
+): Promise<{ box: Middlebox; proxy: TestProxy }> {
+  const box = site.use(await Middlebox.start(site.direct));
+  const directory = await site.directory();
+  const [caFile, tokenFile] = [`${directory}/ca.crt`, `${directory}/token`];
+  await Deno.writeTextFile(caFile, box.ca);
+  await Deno.writeTextFile(tokenFile, "whoever");
+  const upstream = { server: box.url, caFile };
+  const identities = [{ name: "admin", tokenFile }];
+  const proxy = await site.proxy({ upstream, identities }, { stateDir });
+  await linkIs(proxy, "up");
+  return { box, proxy };
 }
 
 function cutter(

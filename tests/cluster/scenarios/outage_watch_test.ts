@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import type { Informer, InformerLine } from "../informer.ts";
 import { until } from "../poll.ts";
 import { decode, namesOf } from "./compare.ts";
-import { linkIs, note, noticeDown, OUTAGES, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
-import { WatchClient } from "./watch_client.ts";
+import { linkIs, noticeDown, OUTAGES } from "./outage.ts";
+import { note, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
+import { WATCH_LIST, WatchClient } from "./watch_client.ts";
 
 const scenario = await shareCloud();
 
@@ -166,21 +167,19 @@ scenario(
     await site.createMany(NAMES);
     const proxy = await site.proxy();
     const path = site.path("configmaps");
-    const query = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan" +
-      "&allowWatchBookmarks=true";
     const versions: string[] = [];
     for (const online of [true, false]) {
       if (!online) {
         await site.cluster.link.blackhole();
-        await linkIs(proxy, "down");
+        await noticeDown(proxy);
       }
-      await using watch = await WatchClient.open(proxy.fetch, `${path}?${query}`);
+      await using watch = await WatchClient.open(proxy.fetch, `${path}?${WATCH_LIST}`);
       await watch.seesInitialEventsEnd();
       const shown = watch.frames.map(({ type, object }) => `${type} ${object.metadata.name ?? ""}`);
       assert.deepEqual(shown, [...NAMES.map((name) => `ADDED ${name}`), "BOOKMARK "]);
       versions.push(watch.frames.at(-1)!.object.metadata.resourceVersion);
       // A WatchList that wants more than the node can know must not be told that it has it.
-      const future = `${path}?${query}&resourceVersion=${Number(versions[0]) + 100_000}`;
+      const future = `${path}?${WATCH_LIST}&resourceVersion=${Number(versions[0]) + 100_000}`;
       if (!online) assert.equal((await decode(proxy.fetch, future)).status, 504);
     }
     assert.ok(Number(versions[1]) >= Number(versions[0]));
@@ -196,7 +195,7 @@ for (const contentType of [undefined, "application/json"]) {
       const { cluster, namespace } = site;
       await decode(proxy.fetch, `${site.path("configmaps")}?resourceVersion=0`);
       await cluster.link.blackhole();
-      await linkIs(proxy, "down");
+      await noticeDown(proxy);
       const started = performance.now();
       await using informer = cluster.informer({
         ...INFORMER,

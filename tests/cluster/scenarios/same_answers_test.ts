@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { until } from "../poll.ts";
 import { ACCEPT, ACCEPT_ONE, assertSame, decode, namesOf } from "./compare.ts";
 import { PATIENCE_MS, shareCloud, type Site } from "./site.ts";
-import { type Frame, WatchClient } from "./watch_client.ts";
+import { type Frame, WATCH_LIST, WatchClient } from "./watch_client.ts";
 import { customPath, installWidgets } from "./widgets.ts";
 
 const scenario = await shareCloud({ prepare: installWidgets });
@@ -220,9 +220,7 @@ for (const representation of ["object", "metadata"] as const) {
     async (site) => {
       await populate(site);
       const proxy = await site.proxy();
-      const path = `${
-        site.path("configmaps")
-      }?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`;
+      const path = `${site.path("configmaps")}?${WATCH_LIST}`;
       const headers = { accept: ACCEPT_ONE[representation] };
       await using agent = await WatchClient.open(proxy.fetch, path, headers);
       await using real = await WatchClient.open(site.direct, path, headers);

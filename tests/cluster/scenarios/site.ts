@@ -5,10 +5,9 @@
  * @module
  */
 
-import { configure, getConsoleSink, type LogRecord } from "@logtape/logtape";
 import { startTestProxy, type TestProxy } from "../../testing/test_proxy.ts";
 import { type Cluster, hasNetAdmin, startCluster } from "../cluster.ts";
-import { until } from "../poll.ts";
+import { forgetLog, keepLog } from "./agent_log.ts";
 
 /** Far more than anything takes on a busy machine: the scenarios judge what happens first, not how fast. */
 export const PATIENCE_MS = 30_000;
@@ -72,7 +71,7 @@ export async function shareCloud(
       sanitizeOps: sanitize,
       sanitizeResources: sanitize,
       async fn() {
-        logged.length = 0;
+        forgetLog();
         await using site = await Site.open(cluster, `scenario-${++count}`);
         await body(site);
       },
@@ -203,57 +202,7 @@ export class Site implements AsyncDisposable {
   }
 }
 
-/** Waits until a proxy holds its link for what it is in a test: `up`, `down` or `rejected`. */
-export async function linkIs(proxy: TestProxy, state: string): Promise<void> {
-  await until(
-    `the link to be ${state}`,
-    async () => await proxy.metric("edge_agent_proxy_link_state_info", { state }) === 1,
-    { timeoutMs: PATIENCE_MS },
-  );
-}
-
-/** Waits until a proxy knows that its link is down; a request spares it the 10 s of an idle one. */
-export async function noticeDown(proxy: TestProxy): Promise<void> {
-  const answer = await proxy.fetch("/api/v1/nodes/any");
-  await answer.body?.cancel();
-  await linkIs(proxy, "down");
-}
-
-/** The ways in which a link goes down. */
-export const OUTAGES = {
-  refused: (site: Site) => site.cluster.link.refuse(),
-  "black-holed": (site: Site) => site.cluster.link.blackhole(),
-} as const;
-
 /** Prints a figure of a test. */
 export function note(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`    ${text}\n`));
-}
-
-/** Waits until the agents of this test have logged a message. */
-export async function hasLogged(message: string): Promise<void> {
-  await until(`the log to say "${message}"`, () => logged.some((record) => record === message), {
-    timeoutMs: PATIENCE_MS,
-  });
-}
-
-/** Messages of the agents since the test began. */
-const logged: string[] = [];
-
-/** `EDGE_AGENT_TEST_LOG=1` shows the log as well. */
-async function keepLog(): Promise<void> {
-  const keep = ({ message }: LogRecord) => void logged.push(message.join(""));
-  const show = Deno.env.get("EDGE_AGENT_TEST_LOG") !== undefined;
-  await configure({
-    reset: true,
-    sinks: { keep, console: getConsoleSink() },
-    loggers: [
-      {
-        category: ["edge-agent"],
-        sinks: show ? ["keep", "console"] : ["keep"],
-        lowestLevel: "debug",
-      },
-      { category: ["logtape"], sinks: [], lowestLevel: "fatal" },
-    ],
-  });
 }

@@ -8,6 +8,10 @@ import { TextLineStream } from "../lines.ts";
 import { until } from "../poll.ts";
 import { type FetchPath, type KubeObject, PATIENCE_MS } from "./site.ts";
 
+/** The query of a WatchList (KEP-3157), as client-go asks. */
+export const WATCH_LIST = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan" +
+  "&allowWatchBookmarks=true";
+
 /** One frame of a watch, decoded. */
 export interface Frame {
   readonly type: string;
