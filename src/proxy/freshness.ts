@@ -11,8 +11,16 @@ export type Freshness = "empty" | "stale" | "declared" | "current";
 /** At most so many objects are listed anew at start instead of asking what changed: one round trip. */
 const SMALL_SCOPE = 20;
 
-/** What a reflector must do before content of that freshness is current. */
-export function catchUpOf(freshness: Freshness, content: Pick<ScopeContent, "isSmall">): CatchUp {
+/**
+ * What a reflector must do before content of that freshness is current.
+ *
+ * @param resumed whether a client goes on from a version: a list would fold the changes since into one
+ */
+export function catchUpOf(
+  freshness: Freshness,
+  content: Pick<ScopeContent, "isSmall">,
+  resumed: boolean,
+): CatchUp {
   switch (freshness) {
     case "empty":
     case "current":
@@ -21,7 +29,7 @@ export function catchUpOf(freshness: Freshness, content: Pick<ScopeContent, "isS
     case "declared":
       return "watch";
     case "stale":
-      return content.isSmall(SMALL_SCOPE) ? "relist" : "watch";
+      return !resumed && content.isSmall(SMALL_SCOPE) ? "relist" : "watch";
     default:
       return freshness satisfies never;
   }

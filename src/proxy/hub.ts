@@ -34,6 +34,7 @@ export class Hub {
   /** Version of the newest change: who stands there or later has missed nothing, even after a restart. */
   #changeVersion = "";
   #replacements = 0;
+  #resumed = false;
   /** When a whole list last came, ms since the Unix epoch; undefined if before this process. */
   listedAtMs: number | undefined;
   /** What the cloud last said no with, until it says yes. */
@@ -79,7 +80,8 @@ export class Hub {
   }
 
   /** A reflector begins: a list that passed by earlier is a start, but not the newest state. */
-  beginReflecting(): void {
+  beginReflecting(resumed: boolean): void {
+    this.#resumed = resumed;
     if (this.#freshness === "current") this.#freshness = "stale";
   }
 
@@ -132,7 +134,7 @@ export class Hub {
   }
 
   catchUp(): CatchUp {
-    return catchUpOf(this.#freshness, this.content);
+    return catchUpOf(this.#freshness, this.content, this.#resumed);
   }
 
   /** Begins a new list. An earlier one that is still coming in is forgotten. */

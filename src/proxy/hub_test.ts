@@ -180,7 +180,7 @@ Deno.test.each([
   },
   {
     name: "stale again when a reflector begins",
-    then: (hub: Hub) => (hub.caughtUp(), hub.beginReflecting()),
+    then: (hub: Hub) => (hub.caughtUp(), hub.beginReflecting(false)),
     want: "stale",
   },
 ])("Hub from the store is $name", async ({ then, want }) => {

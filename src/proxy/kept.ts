@@ -21,8 +21,8 @@ export class KeptAnswers {
     this.#clock = clock;
   }
 
-  /** Keeps an answer that arrived whole. */
-  keep(key: string, answer: Answer, resourceVersion = ""): void {
+  /** Keeps an answer that arrived whole, by default now. */
+  keep(key: string, answer: Answer, resourceVersion = "", atMs = this.#clock.now()): void {
     const headers = Object.fromEntries(
       KEPT_HEADERS.flatMap((name) => {
         const value = answer.headers[name];
@@ -34,12 +34,16 @@ export class KeptAnswers {
       headers,
       body: answer.body,
       resourceVersion,
-      atMs: this.#clock.now(),
+      atMs,
     });
   }
 
   get(key: string): KeptAnswer | undefined {
     return this.#store.kept(key);
+  }
+
+  forget(key: string): void {
+    this.#store.forget(key);
   }
 
   /** An object is gone: every answer that holds it is forgotten. */

@@ -1,10 +1,8 @@
-import { parseJson, scanObject } from "../kube/codec/json.ts";
-import { readObjectMeta, type StoredObject } from "../kube/object_meta.ts";
 import type { ResourceRequest } from "../kube/request_info.ts";
 import { compareResourceVersions, isResourceVersion } from "../kube/resource_version.ts";
-import { matchesSelector, parseLabelSelector, selectedName } from "../kube/selector.ts";
 import { expiredStatus, statusResponse, tooLargeResourceVersion } from "../kube/status.ts";
 import type { ProxyRequest } from "./forward.ts";
+import { findContent } from "./find_content.ts";
 import type { Hub } from "./hub.ts";
 import {
   describeRequest,
@@ -47,7 +45,7 @@ export function createListLane(context: LaneContext): LaneHandler {
         "The provided continue parameter was given by the API server, which can not be reached: start a new list without it.",
       ));
     }
-    const found = findContent(context, scope, acceptsPlain);
+    const found = findContent(scopes, scope, acceptsPlain);
     if (found === undefined) {
       metrics.answered("list", "unknown");
       return marks.unknown(`Cannot list for ${describeRequest(request)}`);
@@ -70,7 +68,7 @@ export function createListLane(context: LaneContext): LaneHandler {
 
     const token = parseContinue(query.get("continue") ?? "");
     if (token !== undefined) {
-      const found = findContent(context, scope, acceptsPlain);
+      const found = findContent(scopes, scope, acceptsPlain);
       if (found === undefined) return marks.unknown(`Cannot continue ${describeRequest(request)}`);
       return listNextPage(found.hub, token, { limit: limitOf(query), ...found.options });
     }
@@ -121,62 +119,4 @@ function limitOf(query: URLSearchParams): number {
 
 function withoutTables(accept: string | null): string {
   return (accept ?? "*/*").split(",").filter((range) => !/;\s*as=Table/.test(range)).join(",");
-}
-
-/**
- * What can answer for a scope: its own hub; for a Table that is older than the objects, or missing, the
- * objects; else a wider scope of the same caller, narrowed here.
- */
-function findContent(
-  { scopes }: LaneContext,
-  scope: Scope,
-  acceptsPlain: boolean,
-): { hub: Hub; options: Partial<ListOptions> } | undefined {
-  const own = scopes.hub(scope);
-  const held = own.freshness !== "empty";
-  if (scope.representation !== "table") {
-    return held ? { hub: own, options: {} } : findWider({ scopes }, scope);
-  }
-  const plain: Scope = { ...scope, representation: "object", variant: "" };
-  const objects = acceptsPlain ? findContent({ scopes } as LaneContext, plain, true) : undefined;
-  if (!held) return objects;
-  const newer = objects !== undefined &&
-    compareResourceVersions(objects.hub.changeVersion, own.resourceVersion) > 0;
-  return newer ? objects : { hub: own, options: {} };
-}
-
-/** A hub of the same caller that covers the scope, and how to narrow it. */
-function findWider(
-  { scopes }: Pick<LaneContext, "scopes">,
-  scope: Scope,
-): { hub: Hub; options: Partial<ListOptions> } | undefined {
-  const name = selectedName(scope.fieldSelector);
-  if (scope.fieldSelector !== "" && name === undefined) return undefined;
-  let labels: ReturnType<typeof parseLabelSelector>;
-  try {
-    labels = parseLabelSelector(scope.labelSelector);
-  } catch {
-    return undefined;
-  }
-  const hub = scopes.siblings(scope.caller, scope).find(({ scope: wider }) =>
-    wider.representation === scope.representation && wider.variant === scope.variant &&
-    wider.labelSelector === "" && wider.fieldSelector === "" &&
-    (wider.namespace === "" || wider.namespace === scope.namespace)
-  );
-  if (hub === undefined) return undefined;
-  const inside = scope.namespace === "" || hub.scope.namespace !== ""
-    ? {}
-    // "0" follows "/" in ASCII: all keys of the namespace lie between.
-    : { range: { after: `${scope.namespace}/`, before: `${scope.namespace}0` } };
-  const filter = (object: StoredObject) =>
-    (name === undefined || readObjectMeta(object.body).name === name) &&
-    (labels.length === 0 || matchesSelector(labels, (key) => labelsOf(object)[key]));
-  return { hub, options: { ...inside, filter } };
-}
-
-function labelsOf({ body }: StoredObject): Record<string, string> {
-  const range = scanObject(body).get("metadata");
-  const metadata = range &&
-    parseJson(body.subarray(...range)) as { labels?: Record<string, string> };
-  return metadata?.labels ?? {};
 }

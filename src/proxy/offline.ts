@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { statusResponse } from "../kube/status.ts";
+import type { LastAlive } from "./last_alive.ts";
 import type { Link } from "./link.ts";
 
 /**
@@ -11,12 +12,14 @@ const WARNING = '299 edge-agent "answered by the edge node: the API server can n
 export class OfflineMarks {
   readonly #link: Link;
   readonly #clock: Clock;
+  readonly #lastAlive: Pick<LastAlive, "atMs">;
   /** What was warned about since the link was lost. */
   readonly #warned = new Set<string>();
 
-  constructor(link: Link, clock: Clock) {
+  constructor(link: Link, clock: Clock, lastAlive: Pick<LastAlive, "atMs">) {
     this.#link = link;
     this.#clock = clock;
+    this.#lastAlive = lastAlive;
     link.subscribe(({ state }) => {
       if (state === "up") this.#warned.clear();
     });
@@ -28,7 +31,10 @@ export class OfflineMarks {
    *
    * @param knownAtMs wall clock when it was; by default when the link was last alive
    */
-  headers(subject: string, knownAtMs: number | undefined = this.#link.aliveAtMs): HeadersInit {
+  headers(
+    subject: string,
+    knownAtMs: number | undefined = this.#lastAlive.atMs,
+  ): HeadersInit {
     const headers: Record<string, string> = {};
     if (knownAtMs !== undefined) {
       headers.age = String(Math.max(0, Math.floor((this.#clock.now() - knownAtMs) / 1_000)));

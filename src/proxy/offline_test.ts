@@ -6,7 +6,12 @@ import { OfflineMarks } from "./offline.ts";
 function setUp() {
   const clock = new FakeClock();
   const link = new Link(clock, () => new Promise(() => {}), () => 0);
-  return { clock, link, marks: new OfflineMarks(link, clock) };
+  const lastAlive = {
+    get atMs() {
+      return link.aliveAtMs;
+    },
+  };
+  return { clock, link, marks: new OfflineMarks(link, clock, lastAlive) };
 }
 
 const warning = (headers: HeadersInit) => new Headers(headers).get("warning");

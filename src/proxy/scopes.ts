@@ -112,13 +112,17 @@ export class Scopes {
     return this.#entries.get(formatScope(scope))?.reflecting !== undefined;
   }
 
-  /** The hub of a scope that is mirrored from now on. */
-  reflect(scope: Scope): Hub {
+  /**
+   * The hub of a scope that is mirrored from now on.
+   *
+   * @param options `resumed`: on behalf of a watch that goes on from a version
+   */
+  reflect(scope: Scope, options: { resumed?: boolean } = {}): Hub {
     const entry = this.#entry(scope);
     if (entry.reflecting === undefined) {
       const { clock, random, link, signal, sendFor, failed } = this.#options;
       const { hub } = entry;
-      hub.beginReflecting();
+      hub.beginReflecting(options.resumed ?? false);
       if (!link.isOpen) hub.linkDown();
       const stop = entry.stop = new AbortController();
       const reflector = new Reflector({

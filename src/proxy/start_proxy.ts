@@ -11,6 +11,7 @@ import { hashToken } from "./credentials.ts";
 import { Forwarder, fromCloud, readable } from "./forward.ts";
 import { type Caller, Identities } from "./identity.ts";
 import { KeptAnswers } from "./kept.ts";
+import { LastAlive } from "./last_alive.ts";
 import type { LaneContext } from "./lane_context.ts";
 import { Link } from "./link.ts";
 import { observeLink } from "./link_log.ts";
@@ -71,6 +72,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     fs,
     stateDir,
   });
+  const writtenAtMs = await lastWritten(ports);
   const store = stack.use(await openStore(ports));
   const connections = new Connections(server);
   const prober = stack.use(new Prober(server, connections, clock));
@@ -80,6 +82,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
 
   const stop = new AbortController();
   const kept = new KeptAnswers(store, clock);
+  const lastAlive = stack.use(new LastAlive(link, kept, writtenAtMs));
   const scopes = createScopes(
     { store, link, kept, upstream, identities },
     config,
@@ -95,7 +98,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     scopes,
     kept,
     seen: new SeenVersions(),
-    marks: new OfflineMarks(link, clock),
+    marks: new OfflineMarks(link, clock, lastAlive),
     metrics,
     random,
     stop: stop.signal,
@@ -138,6 +141,13 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     scopes,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** When the last process last wrote what it knew; bookmarks are written within half a minute. */
+async function lastWritten({ fs, stateDir }: ServingPorts): Promise<number | undefined> {
+  const files = ["state.db", "state.db-wal"].map((name) => fs.stat(`${stateDir}/${name}`));
+  const times = (await Promise.all(files)).flatMap((stat) => stat?.mtimeMs ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
 }
 
 function openStore(ports: ServingPorts): Promise<StateStore> {

@@ -32,7 +32,7 @@ export function createWatchLane(context: LaneContext): LaneHandler {
     const sendInitialEvents = isTrue(query.get("sendInitialEvents"));
     const resumes = isResourceVersion(resourceVersion) && !sendInitialEvents;
     const isNew = scopes.hub(scope).freshness === "empty";
-    const hub = scopes.reflect(scope);
+    const hub = scopes.reflect(scope, { resumed: resumes });
     // Only the cloud knows what came after a version that the hub never saw.
     if (resumes && isNew && link.isOpen) return await passWatch(context, request, "watch");
     const { state } = await scopes.ready(hub, resumes ? "known" : "current", signal);

@@ -158,3 +158,13 @@ Deno.test("what was kept for a token goes when the cloud no longer takes it", as
   }
   await reader.cancel();
 });
+
+Deno.test("an agent that was restarted during an outage still tells how old its answers are", async () => {
+  await using site = await startCutSite();
+  const proxy = await site.restart();
+  const [list, object] = [await proxy.fetch(PATH), await proxy.fetch(`${PATH}/s`)];
+  for (const response of [list, object]) {
+    assert.equal(await statusOf(response), 200);
+    assert.match(response.headers.get("age") ?? "none", /^\d+$/);
+  }
+});

@@ -284,3 +284,17 @@ Deno.test("Proxy.reload() serves with the new config and the old state, or keeps
   );
   assert.deepEqual(names(await list(site.proxy)), ["a"]);
 });
+
+Deno.test("a watch that goes on from a list sees each change, and costs no second list", async () => {
+  await using site = await startFakeSite();
+  site.cloud.create("configmaps", configMap("a"));
+  const { metadata } = await list(site.proxy);
+  const lists = site.cloud.audit.lists;
+  const query = `watch=true&resourceVersion=${metadata.resourceVersion}`;
+  await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?${query}`));
+  site.cloud.create("configmaps", configMap("b"));
+  site.cloud.update("configmaps", { name: "b" }, (object) => ({ ...object, data: { value: "2" } }));
+  site.cloud.delete("configmaps", { name: "b" });
+  assert.deepEqual(await take(watch, 3), ["ADDED b", "MODIFIED b", "DELETED b"]);
+  assert.equal(site.cloud.audit.lists, lists);
+});
