@@ -129,6 +129,7 @@ export class WriteBehind implements AsyncDisposable {
       if (this.#failing) this.#events.writeRecovered();
       this.#failing = false;
     } else if (reply.type === "failed") {
+      this.#pending = this.#takeAll();
       if (!this.#failing) this.#events.writeFailed(reply.message);
       this.#failing = true;
     }
