@@ -33,7 +33,7 @@ export interface Replacement {
   abandon(): void;
 }
 
-/** How much of the stored state must be checked before it may be called current. */
+/** What must be checked before stored state is current. */
 export type CatchUp = "none" | "relist" | "watch";
 
 /** Where a reflector puts what it learns. */
@@ -46,6 +46,8 @@ export interface ReflectorSink {
   bookmark(resourceVersion: string): void;
   /** A watch that would tell everything from here on stands, or the state is known to be the newest. */
   caughtUp(): void;
+  /** The server accepted a watch from where the sink stands. */
+  watching(): void;
   /** The server said no to this list or watch. */
   refused(error: RefusedError): void;
   /** A try failed. */
@@ -78,7 +80,7 @@ const CATCH_UP_SECONDS = 3;
 /** How long such a watch must have stood for its silence to mean something. */
 const CATCH_UP_PROOF_MS = 2_500;
 const MIN_WATCH_SECONDS = 300;
-/** A watch that ends sooner without a word is no watch, as for client-go. */
+/** A watch that ends sooner is no watch, as for client-go. */
 const SHORT_WATCH_MS = 1_000;
 
 /**
@@ -105,9 +107,8 @@ export class Reflector {
     while (!signal.aborted) {
       try {
         await this.#round(signal);
-        // A watch that the server ends at once would otherwise spin.
-        if (!this.#progress) await pause(backoff.next(), signal);
-        else backoff.reset();
+        if (this.#progress) backoff.reset();
+        else await pause(backoff.next(), signal); // a watch that ends at once would spin
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof ExpiredError) {
@@ -125,21 +126,19 @@ export class Reflector {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { sink } = this.#options;
+    const { sink, random, monotonic } = this.#options;
     this.#progress = false;
-    const catchUp = sink.catchUp();
-    if (this.#relist || catchUp === "relist" || sink.position() === undefined) {
+    if (this.#relist || sink.catchUp() === "relist" || sink.position() === undefined) {
       await this.#list(signal);
       this.#relist = false;
     }
     if (sink.catchUp() !== "watch") {
       // As client-go: a random share spreads the ends of many watches.
-      const seconds = Math.round(MIN_WATCH_SECONDS * (1 + this.#options.random()));
-      return await this.#watch(seconds, signal);
+      return await this.#watch(Math.round(MIN_WATCH_SECONDS * (1 + random())), signal);
     }
-    const startedAt = this.#options.monotonic();
+    const startedAt = monotonic();
     await this.#watch(CATCH_UP_SECONDS, signal);
-    if (this.#options.monotonic() - startedAt >= CATCH_UP_PROOF_MS) sink.caughtUp();
+    if (monotonic() - startedAt >= CATCH_UP_PROOF_MS) sink.caughtUp();
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -193,6 +192,7 @@ export class Reflector {
       timeoutSeconds: String(timeoutSeconds),
     };
     const response = await this.#get(query, "watch", signal);
+    sink.watching();
     const startedAt = this.#options.monotonic();
     const splitter = new FrameSplitter();
     try {
@@ -238,9 +238,8 @@ export class Reflector {
     signal: AbortSignal,
   ): Promise<Response> {
     const { send, target } = this.#options;
-    const accept = target[`${purpose}Accept`];
-    const pathAndQuery = `${target.path}?${new URLSearchParams(query)}`;
-    const response = await send(pathAndQuery, { accept, purpose, signal });
+    const options = { accept: target[`${purpose}Accept`], purpose, signal };
+    const response = await send(`${target.path}?${new URLSearchParams(query)}`, options);
     if (response.status === 200) return response;
     const answer = await toAnswer(response, signal);
     const refusal = new RefusedError(`${purpose} ${target.path}`, answer);

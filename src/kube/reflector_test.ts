@@ -70,6 +70,7 @@ class ModelSink implements ReflectorSink {
     this.version = resourceVersion;
     this.log.push(`bookmark ${resourceVersion}`);
   }
+  watching() {}
   caughtUp() {
     this.mode = "none";
     this.log.push("caught up");

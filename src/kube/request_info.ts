@@ -123,6 +123,11 @@ export function formatGvr({ group, version, resource }: Gvr): string {
   return group === "" ? `${version}/${resource}` : `${group}/${version}/${resource}`;
 }
 
+/** The namespace that a named object lies in: a Namespace itself lies in none, whatever its path says. */
+export function namespaceOf({ group, resource, namespace }: ResourceRequest): string {
+  return group === "" && resource === "namespaces" ? "" : namespace;
+}
+
 /** The path of a collection, as sent to the kube-apiserver. */
 export function collectionPath({ group, version, resource }: Gvr, namespace: string): string {
   const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;

@@ -46,8 +46,9 @@ export async function serveHttps(
   ]);
   /** Local ports of the connections that this front has made: all others are strangers. */
   const own = new Set<number>();
-  const inner = serveHttpFor({ hostname: "127.0.0.1", port: 0 }, (request, peerPort) => {
-    return own.has(peerPort) ? handler(request) : new Response(null, { status: 403 });
+  const inner = serveHttpFor({ hostname: "127.0.0.1", port: 0 }, (request, peer) => {
+    const isOwn = peer.hostname === "127.0.0.1" && own.has(peer.port);
+    return isOwn ? handler(request) : new Response(null, { status: 403 });
   });
   const clients = new Set<Socket>();
   const front = createServer({ ...options.tls, ALPNProtocols: ["h2", "http/1.1"] }, (client) => {

@@ -31,10 +31,13 @@ export function serveHttp(
   return serveHttpFor(options, handler);
 }
 
-/** Like {@linkcode serveHttp}; the handler is also told the port that the client's connection comes from. */
+/** Like {@linkcode serveHttp}; the handler is also told where the client's connection comes from. */
 export function serveHttpFor(
   options: ListenOptions,
-  handler: (request: Request, peerPort: number) => Response | Promise<Response>,
+  handler: (
+    request: Request,
+    peer: { hostname: string; port: number },
+  ) => Response | Promise<Response>,
 ): HttpServer {
   const { hostname, port, tls } = options;
   const controller = new AbortController();
@@ -55,7 +58,7 @@ export function serveHttpFor(
       if (stopping) return new Response("stopping\n", { status: 503 });
       const sent = info.completed.catch(() => {}).finally(() => open.delete(sent));
       open.add(sent);
-      return handler(request, (info.remoteAddr as Deno.NetAddr).port);
+      return handler(request, info.remoteAddr as Deno.NetAddr);
     }) as Deno.HttpServer<Deno.NetAddr>;
   } catch (error) {
     throw listenError(hostname, port, error);

@@ -21,6 +21,9 @@ export interface Lease {
 /** kube-apiserver allows 100 streams per connection, and a queued request then waits for ever. */
 const WATCHES_PER_CONNECTION = 80;
 
+/** Bearers whose connections are kept; a node has some hundred pods, few of which talk to the API. */
+const MAX_BEARER_POOLS = 64;
+
 /** One HTTP client, that is one connection, and how many of its streams are taken. */
 interface Connection {
   client: HttpClient;
@@ -30,8 +33,9 @@ interface Connection {
 /** The connections of one credential. */
 interface Pool {
   version: number;
-  short: Connection;
-  list: Connection;
+  /** Made when first used. */
+  short?: Connection;
+  list?: Connection;
   watches: Connection[];
   streams: Set<Connection>;
 }
@@ -52,6 +56,7 @@ export class Connections implements Disposable {
     switch (purpose) {
       case "short":
       case "list":
+        pool[purpose] ??= this.#connect(credential);
         return { client: pool[purpose].client, release: () => {} };
       case "watch": {
         let connection = pool.watches.find(({ streams }) => streams < WATCHES_PER_CONNECTION);
@@ -83,17 +88,29 @@ export class Connections implements Disposable {
   async #pool(credential: Credential): Promise<Pool> {
     this.#ca ??= await this.#server.ca();
     const known = this.#pools.get(credential.key);
-    if (known?.version === credential.version) return known;
+    if (known?.version === credential.version) {
+      // Most recently used last.
+      this.#pools.delete(credential.key);
+      this.#pools.set(credential.key, known);
+      return known;
+    }
+    const pool: Pool = { version: credential.version, watches: [], streams: new Set() };
+    // Made before the old one goes: it throws on a key that does not fit, as in the middle of a rotation.
+    pool.short = this.#connect(credential);
     if (known !== undefined) close(known);
-    const pool: Pool = {
-      version: credential.version,
-      short: this.#connect(credential),
-      list: this.#connect(credential),
-      watches: [],
-      streams: new Set(),
-    };
+    this.#pools.delete(credential.key);
     this.#pools.set(credential.key, pool);
+    this.#evict();
     return pool;
+  }
+
+  /** Any local process may send any bearer: their connections are bounded, those of identities are not. */
+  #evict(): void {
+    const bearers = [...this.#pools.keys()].filter((key) => key.startsWith("bearer:"));
+    for (const key of bearers.slice(0, -MAX_BEARER_POOLS)) {
+      close(this.#pools.get(key)!);
+      this.#pools.delete(key);
+    }
   }
 
   #connect({ certificate }: Pick<Credential, "certificate">): Connection {
@@ -111,8 +128,8 @@ export class Connections implements Disposable {
 }
 
 function close(pool: Pool): void {
-  for (const { client } of [pool.short, pool.list, ...pool.watches, ...pool.streams]) {
-    client[Symbol.dispose]();
+  for (const connection of [pool.short, pool.list, ...pool.watches, ...pool.streams]) {
+    connection?.client[Symbol.dispose]();
   }
   pool.streams.clear();
 }

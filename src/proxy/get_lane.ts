@@ -1,7 +1,7 @@
 import { toAnswer, toResponse } from "../kube/answer.ts";
 import { objectKey, readObjectMeta, toTypedBody } from "../kube/object_meta.ts";
-import type { ResourceRequest } from "../kube/request_info.ts";
-import { compareResourceVersions } from "../kube/resource_version.ts";
+import { namespaceOf, type ResourceRequest } from "../kube/request_info.ts";
+import { compareResourceVersions, newerResourceVersion } from "../kube/resource_version.ts";
 import { selectedName } from "../kube/selector.ts";
 import { statusResponse } from "../kube/status.ts";
 import type { ProxyRequest } from "./forward.ts";
@@ -14,6 +14,7 @@ import {
   prove,
 } from "./lane_context.ts";
 import { chooseRepresentation, type Representation } from "./scope.ts";
+import type { KeptAnswer } from "./store/overlay.ts";
 import { UnreachableError } from "./upstream.ts";
 
 /** Largest object that is kept: etcd's limit is 1.5 MiB, JSON may triple it. */
@@ -34,7 +35,7 @@ export function createGetLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("get", "cloud");
       if (response.status === 404 && info.subresource === "") {
-        kept.forgetObject(caller.key, info, objectKey(info.namespace, info.name));
+        kept.forgetObject(caller.key, info, objectKey(namespaceOf(info), info.name));
       }
       if (key === undefined || response.status !== 200) return response;
       const answer = await toAnswer(response, request.signal, MAX_OBJECT_BYTES);
@@ -59,7 +60,7 @@ export function createGetLane(context: LaneContext): LaneHandler {
 
 function answerKey(caller: string, info: ResourceRequest, as: Representation["as"]): string {
   const variant = info.subresource === "" ? as : `${as}/${info.subresource}`;
-  return objectAnswerKey(caller, info, objectKey(info.namespace, info.name), variant);
+  return objectAnswerKey(caller, info, objectKey(namespaceOf(info), info.name), variant);
 }
 
 /** The newest of what hubs and kept answers hold; 404 only where a hub proves it, else 504. */
@@ -84,7 +85,7 @@ function answerOffline(
   if (info.subresource === "") {
     for (const hub of scopes.siblings(request.caller.key, info)) {
       if (hub.scope.representation !== wanted) continue;
-      const object = hub.content.named(info.namespace, info.name);
+      const object = hub.content.named(namespaceOf(info), info.name);
       if (object === undefined) continue;
       const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
       if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;
@@ -98,16 +99,8 @@ function answerOffline(
     headers.set("content-type", "application/json");
     return new Response(newest.body as Uint8Array<ArrayBuffer>, { headers });
   }
-  if (best !== undefined) {
+  if (info.subresource === "" && isKnownAbsent(context, request.caller.key, info, best)) {
     metrics.answered("get", "cache");
-    const response = toResponse(best);
-    for (const [name, value] of new Headers(marks.headers(subject, best.atMs))) {
-      response.headers.set(name, value);
-    }
-    return response;
-  }
-  metrics.answered("get", "unknown");
-  if (info.subresource === "" && isKnownAbsent(context, request.caller.key, info)) {
     const { group, resource: kind, name } = info;
     const resource = group === "" ? kind : `${kind}.${group}`;
     return statusResponse({
@@ -117,21 +110,37 @@ function answerOffline(
       details: { name, ...(group !== "" && { group }), kind },
     });
   }
+  if (best !== undefined) {
+    metrics.answered("get", "cache");
+    const response = toResponse(best);
+    for (const [name, value] of new Headers(marks.headers(subject, best.atMs))) {
+      response.headers.set(name, value);
+    }
+    return response;
+  }
+  metrics.answered("get", "unknown");
   return marks.unknown(`Cannot ${describeRequest(request)}`);
 }
 
-/** Whether a stream that lived until the link was lost, and covers the object, does not show it. */
+/**
+ * Whether a stream that lived until the link was lost, and covers the object, does not show it.
+ *
+ * @param kept an answer that does: it must be older
+ */
 function isKnownAbsent(
   { scopes, seen }: LaneContext,
   caller: string,
   info: ResourceRequest,
+  kept: KeptAnswer | undefined,
 ): boolean {
+  const shown = newerResourceVersion(seen.highest(caller, info), kept?.resourceVersion ?? "");
   return scopes.siblings(caller, info).some((hub) => {
     const { namespace, labelSelector, fieldSelector, representation } = hub.scope;
     return scopes.isReflected(hub.scope) && hub.freshness === "current" &&
       hub.refusal === undefined && representation !== "table" && labelSelector === "" &&
-      (namespace === "" || namespace === info.namespace) &&
+      (namespace === "" || namespace === namespaceOf(info)) &&
       (fieldSelector === "" || selectedName(fieldSelector) === info.name) &&
-      compareResourceVersions(hub.resourceVersion, seen.highest(caller, info)) >= 0;
+      compareResourceVersions(hub.resourceVersion, shown) >= 0 &&
+      hub.content.named(namespaceOf(info), info.name) === undefined;
   });
 }

@@ -1,4 +1,3 @@
-import type { RefusedError } from "../kube/answer.ts";
 import type { ListHead } from "../kube/codec/list.ts";
 import { type ItemType, itemTypeOf, toListBody, toStoredObject } from "../kube/object_meta.ts";
 import type { CatchUp, Replacement } from "../kube/reflector.ts";
@@ -38,7 +37,7 @@ export class Hub {
   /** When a whole list last came, ms since the Unix epoch; undefined if before this process. */
   listedAtMs: number | undefined;
   /** What the cloud last said no with, until it says yes. */
-  refusal: RefusedError | undefined;
+  refusal: Error | undefined;
 
   constructor(options: HubOptions) {
     const { scope, content, limits, row } = options;
@@ -82,7 +81,7 @@ export class Hub {
   /** A reflector begins: a list that passed by earlier is a start, but not the newest state. */
   beginReflecting(resumed: boolean): void {
     this.#resumed = resumed;
-    if (this.#freshness === "current") this.#freshness = "stale";
+    if (this.#freshness !== "empty") this.#freshness = "stale";
   }
 
   /** Calls back on every change until the returned function is called. */
@@ -147,8 +146,7 @@ export class Hub {
     const { key, uid, resourceVersion } = toStoredObject(event.object);
     if (compareResourceVersions(resourceVersion, this.#resourceVersion) <= 0) return;
     // Lists of metadata carry the kind in each item, as watch events do.
-    const keepsKind = this.scope.representation === "metadata";
-    const body = keepsKind ? event.object : toListBody(event.object);
+    const body = this.scope.representation === "metadata" ? event.object : toListBody(event.object);
     if (event.type === "DELETED") this.content.remove(key);
     else this.content.put({ key, uid, resourceVersion, body });
     const frame = formatFrame(event.type, event.object);
@@ -168,15 +166,25 @@ export class Hub {
     this.#notify();
   }
 
-  caughtUp(): void {
+  watching(): void {
     this.refusal = undefined;
+    this.#notify();
+  }
+
+  caughtUp(): void {
     if (this.#freshness === "empty" || this.#freshness === "current") return;
     this.#freshness = "current";
     this.#notify();
   }
 
-  refused(error: RefusedError): void {
+  refused(error: Error): void {
     this.refusal = error;
+    this.#notify();
+  }
+
+  /** Something answers that is not the cloud, or not to us: what is there is no longer kept current. */
+  cutOff(): void {
+    if (this.#freshness !== "empty") this.#freshness = "declared";
     this.#notify();
   }
 
@@ -220,7 +228,6 @@ export class Hub {
         }
         this.#freshness = "current";
         this.listedAtMs = now();
-        this.refusal = undefined;
         this.#save();
         events.relisted(this.scope, differences);
         this.#notify();

@@ -209,16 +209,24 @@ Deno.test.each([
   assert.equal(hub.catchUp(), "none");
 });
 
-Deno.test("refusal is the cloud's last no, until it says yes", async () => {
+Deno.test("refusal is the cloud's last no, until it accepts a watch", async () => {
   const { hub } = await setUp();
-  const error = new RefusedError("list", { status: 403, headers: {}, body: new Uint8Array(0) });
+  const error = new RefusedError("watch", { status: 403, headers: {}, body: new Uint8Array(0) });
   hub.refused(error);
   assert.equal(hub.refusal, error);
-  hub.caughtUp();
-  assert.equal(hub.refusal, undefined);
-  hub.refused(error);
   await relist(hub, [], 20);
+  assert.equal(hub.refusal, error, "who may list may still be refused the watch");
+  hub.watching();
   assert.equal(hub.refusal, undefined);
+});
+
+Deno.test.each([
+  { name: "what it has", filled: true, want: "declared" },
+  { name: "nothing", filled: false, want: "empty" },
+])("cutOff() leaves a hub $want when it holds $name", async ({ filled, want }) => {
+  const hub = filled ? (await setUp()).hub : createPodHub(new MemoryStore());
+  hub.cutOff();
+  assert.equal(hub.freshness, want);
 });
 
 Deno.test("damaged() serves nothing until the list was fetched anew", async () => {

@@ -77,7 +77,11 @@ const TABLE: readonly { lane: Lane; when: (request: LaneRequest) => boolean }[] 
     when: ({ caller, headers }) => caller.kind === "anonymous" || impersonates(headers),
   },
   { lane: "list", when: ({ info }) => info.kind === "resource" && info.verb === "list" },
-  { lane: "watch", when: ({ info }) => info.kind === "resource" && info.verb === "watch" },
+  // A watch of one object by its path (deprecated) is nothing that a hub could serve.
+  {
+    lane: "watch",
+    when: ({ info }) => info.kind === "resource" && info.verb === "watch" && info.name === "",
+  },
   { lane: "get", when: ({ info }) => info.kind === "resource" && info.verb === "get" },
   {
     lane: "discovery",

@@ -13,7 +13,7 @@ import {
 } from "./lane_context.ts";
 import { areValidOptions } from "./list_options.ts";
 import { listHub, listNextPage, type ListOptions, parseContinue } from "./list_response.ts";
-import { ListTee } from "./list_tee.ts";
+import { ListTee, observeVersion } from "./list_tee.ts";
 import { chooseRepresentation, formatScope, type Scope, scopeOf } from "./scope.ts";
 import { UnreachableError } from "./upstream.ts";
 
@@ -88,12 +88,16 @@ export function createListLane(context: LaneContext): LaneHandler {
     }
     try {
       const { accept } = representation;
-      const response = await forwarder.read(request, { purpose: "list", accept });
-      prove(context, request, response);
+      const answer = await forwarder.read(request, { purpose: "list", accept });
+      prove(context, request, answer);
       metrics.answered("list", "cloud");
-      if (response.status !== 200 || scopes.isReflected(scope)) return response;
-      const mayKeep = () => !scopes.isReflected(scope);
-      return tee.pass(response, scopes.hub(scope), query.get("continue") ?? "", mayKeep);
+      if (answer.status !== 200) return answer;
+      const response = observeVersion(answer, (version) => seen.see(caller.key, scope, version));
+      const hub = scopes.hub(scope);
+      // A reflector knows better, unless the cloud does not let it watch.
+      const mayKeep = () => !scopes.isReflected(scope) || hub.refusal !== undefined;
+      if (!mayKeep()) return response;
+      return tee.pass(response, hub, query.get("continue") ?? "", mayKeep);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
       if (!isProven(context, request)) return marks.unknown(`Cannot ${describeRequest(request)}`);

@@ -84,3 +84,28 @@ export class ListTee {
     this.#open.delete(oldest);
   }
 }
+
+/** The response unchanged; tells the version of the list in it, once that was whole. */
+export function observeVersion(
+  response: Response,
+  seen: (resourceVersion: string) => void,
+): Response {
+  const splitter = new ListSplitter();
+  let broken = false;
+  const read = (step: () => void) => {
+    if (broken) return;
+    try {
+      step();
+    } catch {
+      broken = true; // not a list: the client's business
+    }
+  };
+  const observer = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      controller.enqueue(chunk);
+      read(() => void splitter.push(chunk));
+    },
+    flush: () => read(() => seen(splitter.end().resourceVersion)),
+  });
+  return new Response(response.body?.pipeThrough(observer), response);
+}

@@ -1,6 +1,6 @@
 import { toAnswer, toResponse } from "../kube/answer.ts";
-import { objectKey } from "../kube/object_meta.ts";
-import type { ResourceRequest } from "../kube/request_info.ts";
+import { objectKey, readObjectMeta } from "../kube/object_meta.ts";
+import { namespaceOf, type ResourceRequest } from "../kube/request_info.ts";
 import { statusResponse } from "../kube/status.ts";
 import { discoveryKey } from "./kept.ts";
 import {
@@ -57,9 +57,13 @@ export function createWriteLane(context: LaneContext): LaneHandler {
       metrics.answered("write", "cloud");
       const info = request.info as ResourceRequest;
       if (info.verb === "delete" && response.ok) {
-        kept.forgetObject(request.caller.key, info, objectKey(info.namespace, info.name));
+        kept.forgetObject(request.caller.key, info, objectKey(namespaceOf(info), info.name));
       }
-      return response;
+      if (!response.ok) return response;
+      const answer = await toAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
+      // From here on, the absence of this object in an older list proves nothing to this client.
+      context.seen.see(request.caller.key, info, versionOf(answer.body));
+      return toResponse(answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
       metrics.answered("write", "unknown");
@@ -67,6 +71,16 @@ export function createWriteLane(context: LaneContext): LaneHandler {
       return error.sent ? marks.outcomeUnknown(what) : marks.notSent(what);
     }
   };
+}
+
+/** The resourceVersion of an object; empty for anything else, such as the Status of a DELETE. */
+function versionOf(body: Uint8Array): string {
+  try {
+    return readObjectMeta(body).resourceVersion;
+  } catch (error) {
+    if (error instanceof SyntaxError) return "";
+    throw error;
+  }
 }
 
 /** How the lanes differ whose answers are never kept. */

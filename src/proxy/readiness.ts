@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { RefusedError } from "../kube/answer.ts";
+import { RefusedError } from "../kube/answer.ts";
 import { compareResourceVersions } from "../kube/resource_version.ts";
 import type { Hub } from "./hub.ts";
 import type { Link } from "./link.ts";
@@ -8,7 +8,7 @@ import type { Link } from "./link.ts";
 export type Readiness =
   | { state: "ready" }
   /** The cloud said no to the reflector; the client deserves the cloud's own answer. */
-  | { state: "refused"; error: RefusedError }
+  | { state: "refused" }
   /** Nothing was ever heard of this scope. */
   | { state: "unknown" };
 
@@ -24,12 +24,24 @@ export async function whenReady(
 ): Promise<Readiness> {
   for (;;) {
     const { freshness, refusal } = hub;
+    if (refusal !== undefined && link.isOpen && (freshness === "empty" || isFinal(refusal))) {
+      return { state: "refused" };
+    }
     if (freshness === "current" || freshness === "declared") return { state: "ready" };
     if (freshness === "stale" && need === "known") return { state: "ready" };
-    if (refusal !== undefined) return { state: "refused", error: refusal };
     if (!link.isOpen || signal.aborted) return { state: "unknown" };
     await nextChange(hub, link, signal);
   }
+}
+
+/**
+ * Whether it is a no that must not be masked by what was known before, such as a right that was taken away.
+ * An overloaded or ailing server (429, 5xx) says nothing about that.
+ */
+function isFinal(refusal: Error): boolean {
+  if (!(refusal instanceof RefusedError)) return false;
+  const { status } = refusal.answer;
+  return status >= 400 && status < 500 && status !== 429;
 }
 
 /** Waits until a hub knows `resourceVersion`; false if that takes too long, as in the watch cache. */

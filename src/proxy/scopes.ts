@@ -1,5 +1,6 @@
 import { Backoff } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { RefusedError } from "../kube/answer.ts";
 import { Reflector, type Send } from "../kube/reflector.ts";
 import { formatGvr, type Gvr } from "../kube/request_info.ts";
 import type { WindowLimits } from "./event_window.ts";
@@ -143,10 +144,17 @@ export class Scopes {
             if (rejected || hub.freshness === "empty") stop.abort();
             if (rejected) this.#purge(scope.caller);
           },
+          watching: () => hub.watching(),
           failed: (error) => {
-            // Something between answers for the cloud: as good as a link that is down.
-            if (error instanceof UnreachableError && error.answered) hub.linkDown();
             failed(scope, error);
+            if (error instanceof UnreachableError) {
+              // As good as a link that is down.
+              if (error.answered) hub.cutOff();
+            } else if (!(error instanceof RefusedError)) {
+              // What the cloud says there is nothing that can be mirrored: clients are sent to it.
+              hub.refused(error instanceof Error ? error : new Error(String(error)));
+              if (hub.freshness === "empty") stop.abort();
+            }
           },
         },
         backoff: new Backoff(clock, { random }),

@@ -1,3 +1,4 @@
+import type { RefusedError } from "../kube/answer.ts";
 import assert from "node:assert/strict";
 import { text, utf8 } from "../../tests/testing/arbitraries.ts";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
@@ -135,8 +136,8 @@ Deno.test("ready() tells the cloud's no", async () => {
   await using run = setUp({ lists: [() => new Response("{}", { status: 403 })] });
   const hub = run.scopes.reflect(POD_SCOPE);
   await run.settle();
-  const ready = await run.scopes.ready(hub, "current", never);
-  assert.equal(ready.state === "refused" && ready.error.answer.status, 403);
+  assert.deepEqual(await run.scopes.ready(hub, "current", never), { state: "refused" });
+  assert.equal((hub.refusal as RefusedError).answer.status, 403);
 });
 
 Deno.test("ready() ends when the client goes", async () => {

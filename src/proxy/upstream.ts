@@ -1,6 +1,6 @@
 import { AgentError, errorMessage } from "../kernel/errors.ts";
 import { abortable } from "../kube/body.ts";
-import { Connections, type Purpose, type UpstreamServer } from "./connections.ts";
+import { Connections, type Lease, type Purpose, type UpstreamServer } from "./connections.ts";
 import type { Credential } from "./credentials.ts";
 import type { Link } from "./link.ts";
 
@@ -64,7 +64,7 @@ export class Upstream implements Disposable {
     }
     const { cut } = link;
     const signal = AbortSignal.any([request.signal, cut]);
-    const lease = await this.#connections.take(credential, request.purpose);
+    const lease = await this.#lease(credential, request.purpose);
     const answered = link.expectAnswer();
     let ended = false;
     const end = () => {
@@ -93,6 +93,15 @@ export class Upstream implements Disposable {
       const message = errorMessage(error);
       link.suspect(message);
       throw new UnreachableError(error, { sent: cut.aborted || !NOT_CONNECTED.test(message) });
+    }
+  }
+
+  /** A credential or an authority that can't be used now is no reason to fail: its files may be changing. */
+  async #lease(credential: Credential, purpose: Purpose): Promise<Lease> {
+    try {
+      return await this.#connections.take(credential, purpose);
+    } catch (error) {
+      throw new UnreachableError(error, { sent: false, answered: true });
     }
   }
 

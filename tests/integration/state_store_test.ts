@@ -378,11 +378,14 @@ Deno.test("settled() holds a first list back until most of it is written", async
   assert.equal(file.look(count), 6);
 });
 
+/** Many, so that an end hits the middle of a batch. */
+const OBJECTS = 1_000;
+
 /** One state of a scope: every object at the version of the scope. */
 function batch(version: number): Operation[] {
   const rv = String(version);
   return [
-    ...Array.from({ length: 50 }, (_, i): Operation => ({
+    ...Array.from({ length: OBJECTS }, (_, i): Operation => ({
       op: "put",
       scope: 1,
       key: `k${i}`,
@@ -401,8 +404,9 @@ Deno.test("the state file is consistent and has every acknowledged batch whereve
     const writer = spawnStateWriter();
     const enough = round % 5;
     let acknowledged = 0;
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       writer.onmessage = ({ data }: MessageEvent<WriterReply>) => {
+        if (data.type === "failed") reject(new Error(data.message));
         if (data.type === "done") acknowledged = data.id;
         if (data.type === "opened") {
           for (let i = 0; i < 20; i++) {
@@ -421,7 +425,7 @@ Deno.test("the state file is consistent and has every acknowledged batch whereve
     const versions = new Set([...store.versions(1).values()].map((each) => each.resourceVersion));
     assert.deepEqual([...versions], scope === undefined ? [] : [scope.rv], `round ${round}`);
     assert.ok(Number(scope?.rv ?? 0) >= acknowledged, "an acknowledged batch was lost");
-    assert.equal(readAll(store, 1).length, scope === undefined ? 0 : 50);
+    assert.equal(readAll(store, 1).length, scope === undefined ? 0 : OBJECTS);
   }
   assert.deepEqual(file.events, []);
 });

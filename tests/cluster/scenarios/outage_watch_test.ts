@@ -27,6 +27,13 @@ async function happen(site: Site): Promise<void> {
 }
 const CHANGES = 8;
 
+/** client-go ends a watch itself after 5 to 10 minutes and goes on from its resourceVersion: no list. */
+const isRenewal = ({ url, status }: Record<string, unknown>) => {
+  const query = new URL(String(url)).searchParams;
+  return status === 200 && query.get("watch") === "true" && !query.has("sendInitialEvents") &&
+    Number(query.get("resourceVersion")) > 0;
+};
+
 const requestsOf = (lines: readonly InformerLine[]) =>
   lines.filter(({ type }) => ["request", "requestError", "watchError"].includes(type));
 
@@ -96,7 +103,8 @@ for (const [how, cut] of Object.entries(OUTAGES)) {
       assert.equal(await proxy.metric("edge_agent_proxy_relists_total"), before.relists);
       assert.equal(await site.upstreamLists("configmaps"), before.lists);
       await believes(informer, await stateOf(site));
-      assert.deepEqual(requestsOf(informer.lines).slice(before.requests), []);
+      const asked = requestsOf(informer.lines).slice(before.requests);
+      assert.deepEqual(asked.filter((line) => !isRenewal(line)), []);
     },
   );
 }
