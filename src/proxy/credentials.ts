@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { UsageError } from "../kernel/errors.ts";
+import { Singleflight } from "../kernel/singleflight.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { IdentityConfig } from "./config.ts";
@@ -37,6 +38,7 @@ export class CredentialSource {
   readonly #config: IdentityConfig;
   readonly #fs: Fs;
   readonly #clock: Clock;
+  readonly #look = new Singleflight<Credential>();
   #checkedAt = -Infinity;
   #fingerprint = "";
   #current: Credential | undefined;
@@ -52,7 +54,12 @@ export class CredentialSource {
    *
    * @throws when its files are missing or broken and none was read before
    */
-  async current(): Promise<Credential> {
+  current(): Promise<Credential> {
+    // Together, or two first callers would read two versions, and each close the other's connections.
+    return this.#look.do("", () => this.#lookAgain());
+  }
+
+  async #lookAgain(): Promise<Credential> {
     const now = this.#clock.monotonic();
     if (this.#current !== undefined && now - this.#checkedAt < RECHECK_MS) return this.#current;
     this.#checkedAt = now;

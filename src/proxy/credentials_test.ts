@@ -53,6 +53,12 @@ Deno.test.each([
   });
 });
 
+Deno.test("current() gives callers that come together one version", async () => {
+  const { source: one } = source({ tokenFile: "/t" }, { "/t": "abc" });
+  const both = await Promise.all([one.current(), one.current()]);
+  assert.deepEqual(both.map(({ version }) => version), [1, 1]);
+});
+
 Deno.test("current() throws while its file is missing, and takes it once it is there", async () => {
   const { source: late, fs } = source({ tokenFile: "/t/token" }, { "/t/other": "" });
   await assert.rejects(late.current(), /token/);

@@ -20,7 +20,8 @@ import { UnreachableError } from "./upstream.ts";
 /** LIST: from the hub where any version will do, else from the cloud, and from the hub when it is away. */
 export function createListLane(context: LaneContext): LaneHandler {
   const { scopes, forwarder, marks, metrics, seen } = context;
-  const tee = new ListTee();
+  const see = ({ scope }: Hub, version: string) => seen.see(scope.caller, scope, version);
+  const tee = new ListTee(see);
 
   const serve = (
     request: ProxyRequest,
@@ -88,15 +89,14 @@ export function createListLane(context: LaneContext): LaneHandler {
     }
     try {
       const { accept } = representation;
-      const answer = await forwarder.read(request, { purpose: "list", accept });
-      prove(context, request, answer);
+      const response = await forwarder.read(request, { purpose: "list", accept });
+      prove(context, request, response);
       metrics.answered("list", "cloud");
-      if (answer.status !== 200) return answer;
-      const response = observeVersion(answer, (version) => seen.see(caller.key, scope, version));
+      if (response.status !== 200) return response;
       const hub = scopes.hub(scope);
       // A reflector knows better, unless the cloud does not let it watch.
       const mayKeep = () => !scopes.isReflected(scope) || hub.refusal !== undefined;
-      if (!mayKeep()) return response;
+      if (!mayKeep()) return observeVersion(response, (version) => see(hub, version));
       return tee.pass(response, hub, query.get("continue") ?? "", mayKeep);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;

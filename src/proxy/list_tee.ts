@@ -18,8 +18,14 @@ const MAX_OPEN_LISTS = 16;
  * whole, the hub of the scope holds it.
  */
 export class ListTee {
+  readonly #seen: (hub: Hub, resourceVersion: string) => void;
   /** By the token that the next page will be asked with. */
   readonly #open = new Map<string, OpenList>();
+
+  /** @param seen told the version of each page that was whole */
+  constructor(seen: (hub: Hub, resourceVersion: string) => void = () => {}) {
+    this.#seen = seen;
+  }
 
   /**
    * @param mayKeep asked at the end: whether the hub still has no better source than this list
@@ -30,7 +36,9 @@ export class ListTee {
       open = { hub, replacement: hub.replace() };
     } else {
       const earlier = this.#open.get(token);
-      if (earlier === undefined || earlier.hub !== hub) return response;
+      if (earlier === undefined || earlier.hub !== hub) {
+        return observeVersion(response, (version) => this.#seen(hub, version));
+      }
       this.#open.delete(token);
       open = earlier;
     }
@@ -43,6 +51,7 @@ export class ListTee {
     };
     const finish = () => {
       const head = splitter.end();
+      this.#seen(hub, head.resourceVersion);
       const first = open.first ?? head;
       if (
         head.resourceVersion !== first.resourceVersion || !isResourceVersion(head.resourceVersion)

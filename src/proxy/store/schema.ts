@@ -38,7 +38,6 @@ export type Operation =
   }
   | { op: "put"; scope: number; key: string; uid: string; rv: string; body: Uint8Array }
   | { op: "remove"; scope: number; key: string }
-  | { op: "clear"; scope: number }
   | {
     op: "keep";
     key: string;

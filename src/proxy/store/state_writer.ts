@@ -102,7 +102,6 @@ function createWriter(db: Database): (operations: Operation[]) => void {
        body = excluded.body`,
   );
   const remove = db.prepare("DELETE FROM items WHERE scope = ? AND key = ?");
-  const clear = db.prepare("DELETE FROM items WHERE scope = ?");
   const keep = db.prepare(
     `INSERT INTO kept (key, status, headers, rv, at, sum, body) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (key) DO UPDATE SET status = excluded.status, headers = excluded.headers,
@@ -117,8 +116,6 @@ function createWriter(db: Database): (operations: Operation[]) => void {
         return put.run(o.scope, o.key, o.uid, o.rv, checksum(o.body), o.body);
       case "remove":
         return remove.run(o.scope, o.key);
-      case "clear":
-        return clear.run(o.scope);
       case "keep":
         return keep.run(o.key, o.status, o.headers, o.rv, o.at, checksum(o.body), o.body);
       case "forget":
