@@ -3,19 +3,19 @@ import { Hono } from "hono";
 import { errorMessage } from "../kernel/errors.ts";
 import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
 import { statusResponse } from "../kube/status.ts";
-import type { ProxyRequest } from "./forward.ts";
-import { createGetLane } from "./get_lane.ts";
-import type { Caller } from "./identity.ts";
-import type { LaneContext, LaneHandler } from "./lane_context.ts";
-import { type Lane, laneOf } from "./lanes.ts";
-import { createListLane } from "./list_lane.ts";
+import type { ProxyRequest } from "./upstream/forward.ts";
+import { createGetLane } from "./lanes/get_lane.ts";
+import type { Caller } from "./identity/identity.ts";
+import type { LaneContext, LaneHandler } from "./lanes/lane_context.ts";
+import { type Lane, laneOf } from "./lanes/lanes.ts";
+import { createListLane } from "./lanes/list_lane.ts";
 import {
   createDiscoveryLane,
   createPassLane,
   createUpgradeLane,
   createWriteLane,
-} from "./other_lanes.ts";
-import { createWatchLane } from "./watch_lane.ts";
+} from "./lanes/other_lanes.ts";
+import { createWatchLane } from "./lanes/watch_lane.ts";
 
 /** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;

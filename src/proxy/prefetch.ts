@@ -3,10 +3,10 @@ import { errorMessage } from "../kernel/errors.ts";
 import { toAnswer } from "../kube/answer.ts";
 import { parseJson } from "../kube/codec/json.ts";
 import type { ProxyConfig } from "./config.ts";
-import type { Forwarder } from "./forward.ts";
-import type { Caller } from "./identity.ts";
-import { discoveryKey, hashKey, type KeptAnswers } from "./kept.ts";
-import type { Link } from "./link.ts";
+import type { Forwarder } from "./upstream/forward.ts";
+import type { Caller } from "./identity/identity.ts";
+import { discoveryKey, hashKey, type KeptAnswers } from "./store/kept.ts";
+import type { Link } from "./link/link.ts";
 
 /** What prefetching works with. */
 export interface PrefetchOptions {

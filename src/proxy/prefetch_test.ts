@@ -3,9 +3,9 @@ import { text } from "../../tests/testing/arbitraries.ts";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { MemoryStore } from "../../tests/testing/memory_store.ts";
 import type { ProxyConfig } from "./config.ts";
-import { discoveryKey, KeptAnswers } from "./kept.ts";
+import { discoveryKey, KeptAnswers } from "./store/kept.ts";
 import { prefetch } from "./prefetch.ts";
-import { UnreachableError } from "./upstream.ts";
+import { UnreachableError } from "./upstream/upstream.ts";
 
 const HOUR_MS = 3_600_000;
 const PLAIN = "application/json";

@@ -1,6 +1,6 @@
 import { formatGvr } from "../kube/request_info.ts";
-import type { Link } from "./link.ts";
-import type { Scopes } from "./scopes.ts";
+import type { Link } from "./link/link.ts";
+import type { Scopes } from "./hub/scopes.ts";
 
 /** What `/status` shows of the proxy. */
 export function proxyStatus(

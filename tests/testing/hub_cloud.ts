@@ -1,9 +1,9 @@
 import type { ListHead } from "../../src/kube/codec/list.ts";
-import { Hub } from "../../src/proxy/hub.ts";
-import type { HubEvents } from "../../src/proxy/hub_options.ts";
-import type { Scope } from "../../src/proxy/scope.ts";
-import { ScopeContent } from "../../src/proxy/scope_content.ts";
-import type { WindowLimits } from "../../src/proxy/event_window.ts";
+import { Hub } from "../../src/proxy/hub/hub.ts";
+import type { HubEvents } from "../../src/proxy/hub/hub_options.ts";
+import type { Scope } from "../../src/proxy/hub/scope.ts";
+import { ScopeContent } from "../../src/proxy/hub/scope_content.ts";
+import type { WindowLimits } from "../../src/proxy/hub/event_window.ts";
 import type { ChangeType } from "../../src/kube/watch_event.ts";
 import { utf8 } from "./arbitraries.ts";
 import type { MemoryStore } from "./memory_store.ts";

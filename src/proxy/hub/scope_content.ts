@@ -1,0 +1,66 @@
+import { objectKey, type StoredObject } from "../../kube/object_meta.ts";
+import { formatScope, type Scope } from "./scope.ts";
+import type { ScopeRow } from "../store/overlay.ts";
+import type { Snapshot } from "../store/snapshot.ts";
+import type { StateStore } from "../store/state_store.ts";
+
+/** The part of the store that belongs to one scope. */
+export class ScopeContent {
+  readonly #store: StateStore;
+  readonly #id: number;
+  readonly #key: string;
+
+  constructor(store: StateStore, id: number, scope: Scope) {
+    this.#store = store;
+    this.#id = id;
+    this.#key = formatScope(scope);
+  }
+
+  /** The objects right now. */
+  snapshot(range: { after?: string; before?: string } = {}): Snapshot {
+    return this.#store.snapshot(this.#id, range);
+  }
+
+  /** Key -> version of every object. */
+  versions(): Map<string, { uid: string; resourceVersion: string }> {
+    return this.#store.versions(this.#id);
+  }
+
+  /** One object as it lies in a list. @throws {DamagedError} */
+  get(key: string): StoredObject | undefined {
+    return this.#store.get(this.#id, key);
+  }
+
+  /** One object by its name; the empty namespace for cluster-scoped ones. @throws {DamagedError} */
+  named(namespace: string, name: string): StoredObject | undefined {
+    return this.get(objectKey(namespace, name));
+  }
+
+  put(object: StoredObject): void {
+    this.#store.put(this.#id, object);
+  }
+
+  remove(key: string): void {
+    this.#store.remove(this.#id, key);
+  }
+
+  /** Removes every object. */
+  clear(): void {
+    for (const key of this.versions().keys()) this.remove(key);
+  }
+
+  /** Whether there are at most `count` objects. */
+  isSmall(count: number): boolean {
+    return this.#store.isSmall(this.#id, count);
+  }
+
+  /** Resolves when little is unwritten. */
+  settled(): Promise<void> {
+    return this.#store.settled();
+  }
+
+  /** Saves how far the objects go. @param options see {@linkcode StateStore.saveScope} */
+  save(row: Omit<ScopeRow, "id" | "key">, options?: { lazy?: boolean }): void {
+    this.#store.saveScope({ id: this.#id, key: this.#key, ...row }, options);
+  }
+}

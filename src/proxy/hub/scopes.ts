@@ -1,0 +1,233 @@
+import { Backoff } from "../../kernel/backoff.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import { RefusedError } from "../../kube/answer.ts";
+import { Reflector, type Send } from "../../kube/reflector.ts";
+import { formatGvr, type Gvr } from "../../kube/request_info.ts";
+import type { WindowLimits } from "./event_window.ts";
+import { Hub } from "./hub.ts";
+import type { Link } from "../link/link.ts";
+import { type Readiness, whenReaches, whenReady } from "./readiness.ts";
+import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
+import { ScopeContent } from "./scope_content.ts";
+import type { StateStore } from "../store/state_store.ts";
+import { UnreachableError } from "../upstream/upstream.ts";
+
+/** What the registry works with. */
+export interface ScopesOptions {
+  store: StateStore;
+  link: Link;
+  clock: Clock;
+  limits: WindowLimits;
+  random: () => number;
+  /** Ends every reflector. */
+  signal: AbortSignal;
+  /** Sends on behalf of a scope's caller. */
+  sendFor(scope: Scope): Send;
+  /** An object is known to be gone. */
+  deleted(scope: Scope, key: string, resourceVersion: string): void;
+  relisted(scope: Scope, differences: number): void;
+  failed(scope: Scope, error: unknown): void;
+  damaged(scope: Scope, key: string): void;
+  /** The cloud answered 401 to a caller's own token. */
+  rejected(caller: string): void;
+}
+
+/** A hub, and its reflector once somebody wants the scope watched. */
+interface Entry {
+  hub: Hub;
+  reflecting: Promise<void> | undefined;
+  /** Ends the reflector; the scope stays. */
+  stop: AbortController;
+}
+
+/** Every scope that is known: those that are mirrored and those that only passed by as lists. */
+export class Scopes {
+  readonly #options: ScopesOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** The entries of one caller and resource: `caller|gvr`. */
+  readonly #byResource = new Map<string, Entry[]>();
+  #nextId = 1;
+
+  constructor(options: ScopesOptions) {
+    this.#options = options;
+    for (const row of options.store.scopes()) {
+      this.#nextId = Math.max(this.#nextId, row.id + 1);
+      this.#add(parseScope(row.key), row);
+    }
+    options.link.subscribe(({ state }) => {
+      if (state === "down" || state === "rejected") this.#linkDown();
+    });
+  }
+
+  #add(scope: Scope, row?: ConstructorParameters<typeof Hub>[0]["row"]): Entry {
+    const { store, limits, relisted, clock, damaged } = this.#options;
+    const hub = new Hub({
+      scope,
+      content: new ScopeContent(store, row?.id ?? this.#nextId++, scope),
+      limits,
+      row,
+      now: () => clock.now(),
+      events: {
+        relisted,
+        deleted: (scope, key, resourceVersion) => this.#deleted(scope, key, resourceVersion),
+        damaged: (scope, key) => {
+          damaged(scope, key);
+          this.#restart(entry);
+        },
+      },
+    });
+    const entry: Entry = { hub, reflecting: undefined, stop: new AbortController() };
+    this.#entries.set(formatScope(scope), entry);
+    const resource = resourceKey(scope.caller, scope);
+    const siblings = this.#byResource.get(resource);
+    if (siblings === undefined) this.#byResource.set(resource, [entry]);
+    else siblings.push(entry);
+    return entry;
+  }
+
+  #linkDown(): void {
+    for (const { hub } of this.#entries.values()) hub.linkDown();
+  }
+
+  #deleted(scope: Scope, key: string, resourceVersion: string): void {
+    if (!provesDeletion(scope)) return;
+    this.#options.deleted(scope, key, resourceVersion);
+    for (
+      const { hub, reflecting } of this.#byResource.get(resourceKey(scope.caller, scope)) ?? []
+    ) {
+      if (reflecting === undefined) hub.foundDeleted(key, resourceVersion);
+    }
+  }
+
+  /** The hub of a scope, which is made if need be, without a reflector. */
+  hub(scope: Scope): Hub {
+    return this.#entry(scope).hub;
+  }
+
+  #entry(scope: Scope): Entry {
+    return this.#entries.get(formatScope(scope)) ?? this.#add(scope);
+  }
+
+  /** Whether the scope is being mirrored. */
+  isReflected(scope: Scope): boolean {
+    return this.#entries.get(formatScope(scope))?.reflecting !== undefined;
+  }
+
+  /**
+   * The hub of a scope that is mirrored from now on.
+   *
+   * @param options `resumed`: on behalf of a watch that goes on from a version
+   */
+  reflect(scope: Scope, options: { resumed?: boolean } = {}): Hub {
+    const entry = this.#entry(scope);
+    if (entry.reflecting === undefined) {
+      const { clock, random, link, signal, sendFor, failed } = this.#options;
+      const { hub } = entry;
+      hub.beginReflecting(options.resumed ?? false);
+      if (!link.isOpen) hub.linkDown();
+      const stop = entry.stop = new AbortController();
+      const reflector = new Reflector({
+        target: scopeTarget(scope),
+        send: sendFor(scope),
+        sink: {
+          position: () => hub.position(),
+          catchUp: () => hub.catchUp(),
+          replace: () => hub.replace(),
+          change: (event) => hub.change(event),
+          bookmark: (resourceVersion) => hub.bookmark(resourceVersion),
+          caughtUp: () => hub.caughtUp(),
+          refused: (error) => {
+            hub.refused(error);
+            const rejected = error.answer.status === 401;
+            // A token that expired, or was never good; its owner brings a new one. And what was never
+            // listed is tried again when somebody asks for it, not for ever.
+            if (rejected || hub.freshness === "empty") stop.abort();
+            if (rejected) this.#purge(scope.caller);
+          },
+          watching: () => hub.watching(),
+          failed: (error) => {
+            failed(scope, error);
+            if (error instanceof UnreachableError) {
+              // As good as a link that is down.
+              if (error.answered) hub.cutOff();
+            } else if (!(error instanceof RefusedError)) {
+              // What the cloud says there is nothing that can be mirrored: clients are sent to it.
+              hub.refused(error instanceof Error ? error : new Error(String(error)));
+              if (hub.freshness === "empty") stop.abort();
+            }
+          },
+        },
+        backoff: new Backoff(clock, { random }),
+        monotonic: () => clock.monotonic(),
+        pause: (ms, signal) => link.pause(ms, signal),
+        random,
+      });
+      entry.reflecting = reflector.run(AbortSignal.any([signal, stop.signal])).then(() => {
+        entry.reflecting = undefined;
+      });
+    }
+    return entry.hub;
+  }
+
+  /** The cloud no longer takes the caller's token: what was kept for it is of no use to anybody. */
+  #purge(caller: string): void {
+    for (const { hub } of this.#entries.values()) {
+      if (hub.scope.caller === caller) hub.purge();
+    }
+    this.#options.rejected(caller);
+  }
+
+  /** A reflector that is busy watching would list too late. */
+  #restart({ hub, reflecting, stop }: Entry): void {
+    if (reflecting === undefined) return;
+    stop.abort();
+    reflecting.then(() => this.#options.signal.aborted || this.reflect(hub.scope));
+  }
+
+  /** The hubs of a caller and resource that hold something, in any representation. */
+  siblings(caller: string, gvr: Gvr): Hub[] {
+    return (this.#byResource.get(resourceKey(caller, gvr)) ?? [])
+      .map(({ hub }) => hub).filter((hub) => hub.freshness !== "empty");
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** All hubs. */
+  *hubs(): Iterable<{ hub: Hub; reflected: boolean }> {
+    for (const { hub, reflecting } of this.#entries.values()) {
+      yield { hub, reflected: reflecting !== undefined };
+    }
+  }
+
+  /** See {@linkcode whenReady}. */
+  ready(hub: Hub, need: "current" | "known", signal: AbortSignal): Promise<Readiness> {
+    return whenReady(hub, need, this.#options.link, signal);
+  }
+
+  /** See {@linkcode whenReaches}. */
+  reaches(hub: Hub, resourceVersion: string, signal: AbortSignal): Promise<boolean> {
+    return whenReaches(hub, resourceVersion, this.#options, signal);
+  }
+
+  /** Resolves when every reflector has ended; abort the signal first. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map((entry) => entry.reflecting));
+  }
+}
+
+function resourceKey(caller: string, gvr: Gvr): string {
+  return `${caller}|${formatGvr(gvr)}`;
+}
+
+/**
+ * Whether a DELETED in this scope means that the object is gone: with a selector it may only have stopped
+ * matching. Names never change, nor does a pod's node.
+ */
+function provesDeletion({ labelSelector, fieldSelector }: Scope): boolean {
+  return labelSelector === "" &&
+    fieldSelector.split(",").every((term) =>
+      term === "" || /^(metadata\.name|metadata\.namespace|spec\.nodeName)==?[^!]*$/.test(term)
+    );
+}

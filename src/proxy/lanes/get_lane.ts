@@ -1,0 +1,146 @@
+import { toAnswer, toResponse } from "../../kube/answer.ts";
+import { objectKey, readObjectMeta, toTypedBody } from "../../kube/object_meta.ts";
+import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
+import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
+import { selectedName } from "../../kube/selector.ts";
+import { statusResponse } from "../../kube/status.ts";
+import type { ProxyRequest } from "../upstream/forward.ts";
+import { objectAnswerKey } from "../store/kept.ts";
+import {
+  describeRequest,
+  isProven,
+  type LaneContext,
+  type LaneHandler,
+  prove,
+} from "./lane_context.ts";
+import { chooseRepresentation, type Representation } from "../hub/scope.ts";
+import type { KeptAnswer } from "../store/overlay.ts";
+import { UnreachableError } from "../upstream/upstream.ts";
+
+/** Largest object that is kept: etcd's limit is 1.5 MiB, JSON may triple it. */
+const MAX_OBJECT_BYTES = 8 * 1024 * 1024;
+
+/** GET of one object: the cloud's answer, kept for the time without it. */
+export function createGetLane(context: LaneContext): LaneHandler {
+  const { forwarder, kept, marks, metrics, seen } = context;
+
+  return async (request) => {
+    const info = request.info as ResourceRequest;
+    const { caller } = request;
+    const representation = chooseRepresentation(request.headers.get("accept"));
+    const key = representation && answerKey(caller.key, info, representation.as);
+    try {
+      const accept = representation?.accept;
+      const response = await forwarder.read(request, { purpose: "short", accept });
+      prove(context, request, response);
+      metrics.answered("get", "cloud");
+      if (response.status === 404 && info.subresource === "") {
+        kept.forgetObject(caller.key, info, objectKey(namespaceOf(info), info.name));
+      }
+      if (key === undefined || response.status !== 200) return response;
+      const answer = await toAnswer(response, request.signal, MAX_OBJECT_BYTES);
+      try {
+        const { resourceVersion } = readObjectMeta(answer.body);
+        seen.see(caller.key, info, resourceVersion);
+        kept.keep(key, answer, resourceVersion);
+      } catch (error) {
+        // Whole JSON without metadata or not JSON at all is the client's business; nothing is kept.
+        if (!(error instanceof SyntaxError)) throw error;
+      }
+      return toResponse(answer);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      if (representation === undefined || !isProven(context, request)) {
+        return marks.unknown(`Cannot ${describeRequest(request)}`);
+      }
+      return answerOffline(context, request, info, representation);
+    }
+  };
+}
+
+function answerKey(caller: string, info: ResourceRequest, as: Representation["as"]): string {
+  const variant = info.subresource === "" ? as : `${as}/${info.subresource}`;
+  return objectAnswerKey(caller, info, objectKey(namespaceOf(info), info.name), variant);
+}
+
+/** The newest of what hubs and kept answers hold; 404 only where a hub proves it, else 504. */
+function answerOffline(
+  context: LaneContext,
+  request: ProxyRequest,
+  info: ResourceRequest,
+  representation: Representation,
+): Response {
+  const { kept, marks, metrics, scopes } = context;
+  const subject = `${request.caller.key} ${request.path}`;
+  const answer = kept.get(answerKey(request.caller.key, info, representation.as));
+  // A client that takes a Table takes the plain object too, if that is newer or the only one.
+  const plain = representation.as === "table"
+    ? kept.get(answerKey(request.caller.key, info, "object"))
+    : undefined;
+  const best = [answer, plain].filter((each) => each !== undefined)
+    .sort((a, b) => compareResourceVersions(b.resourceVersion, a.resourceVersion))[0];
+
+  const wanted = representation.as === "metadata" ? "metadata" : "object";
+  let newest: { body: Uint8Array; resourceVersion: string } | undefined;
+  if (info.subresource === "") {
+    for (const hub of scopes.siblings(request.caller.key, info)) {
+      if (hub.scope.representation !== wanted) continue;
+      const object = hub.content.named(namespaceOf(info), info.name);
+      if (object === undefined) continue;
+      const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
+      if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;
+      const body = toTypedBody(object.body, hub.itemType);
+      newest = { body, resourceVersion: object.resourceVersion };
+    }
+  }
+  if (newest !== undefined) {
+    metrics.answered("get", "cache");
+    const headers = new Headers(marks.headers(subject));
+    headers.set("content-type", "application/json");
+    return new Response(newest.body as Uint8Array<ArrayBuffer>, { headers });
+  }
+  if (info.subresource === "" && isKnownAbsent(context, request.caller.key, info, best)) {
+    metrics.answered("get", "cache");
+    const { group, resource: kind, name } = info;
+    const resource = group === "" ? kind : `${kind}.${group}`;
+    return statusResponse({
+      code: 404,
+      reason: "NotFound",
+      message: `${resource} "${name}" not found`,
+      details: { name, ...(group !== "" && { group }), kind },
+    });
+  }
+  if (best !== undefined) {
+    metrics.answered("get", "cache");
+    const response = toResponse(best);
+    for (const [name, value] of new Headers(marks.headers(subject, best.atMs))) {
+      response.headers.set(name, value);
+    }
+    return response;
+  }
+  metrics.answered("get", "unknown");
+  return marks.unknown(`Cannot ${describeRequest(request)}`);
+}
+
+/**
+ * Whether a stream that lived until the link was lost, and covers the object, does not show it.
+ *
+ * @param kept an answer that does: it must be older
+ */
+function isKnownAbsent(
+  { scopes, seen }: LaneContext,
+  caller: string,
+  info: ResourceRequest,
+  kept: KeptAnswer | undefined,
+): boolean {
+  const shown = newerResourceVersion(seen.highest(caller, info), kept?.resourceVersion ?? "");
+  return scopes.siblings(caller, info).some((hub) => {
+    const { namespace, labelSelector, fieldSelector, representation } = hub.scope;
+    return scopes.isReflected(hub.scope) && hub.freshness === "current" &&
+      hub.refusal === undefined && representation !== "table" && labelSelector === "" &&
+      (namespace === "" || namespace === namespaceOf(info)) &&
+      (fieldSelector === "" || selectedName(fieldSelector) === info.name) &&
+      compareResourceVersions(hub.resourceVersion, shown) >= 0 &&
+      hub.content.named(namespaceOf(info), info.name) === undefined;
+  });
+}

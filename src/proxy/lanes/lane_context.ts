@@ -1,0 +1,49 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { Forwarder, ProxyRequest } from "../upstream/forward.ts";
+import type { Identities } from "../identity/identity.ts";
+import { type KeptAnswers, provenKey } from "../store/kept.ts";
+import type { Link } from "../link/link.ts";
+import type { ProxyMetrics } from "../metrics.ts";
+import type { OfflineMarks } from "./offline.ts";
+import type { Scopes } from "../hub/scopes.ts";
+import type { SeenVersions } from "./seen_versions.ts";
+
+/** What every lane works with. */
+export interface LaneContext {
+  clock: Clock;
+  link: Link;
+  forwarder: Forwarder;
+  identities: Identities;
+  scopes: Scopes;
+  kept: KeptAnswers;
+  seen: SeenVersions;
+  marks: OfflineMarks;
+  metrics: ProxyMetrics;
+  random: () => number;
+  /** Aborts when the agent stops. */
+  stop: AbortSignal;
+}
+
+/** Answers the requests of one lane. */
+export type LaneHandler = (request: ProxyRequest) => Promise<Response>;
+
+/** `GET /api/v1/pods`: how a request reads in a message. */
+export function describeRequest({ method, path }: ProxyRequest): string {
+  return `${method} ${path}`;
+}
+
+/**
+ * Whether the cloud is known to have accepted the caller's credential: only then may anything be kept for
+ * them or answered from what is kept.
+ */
+export function isProven({ kept }: LaneContext, { caller }: ProxyRequest): boolean {
+  return caller.kind === "identity" ||
+    (caller.kind === "bearer" && kept.get(provenKey(caller.key)) !== undefined);
+}
+
+/** Remembers that the cloud accepted the caller's credential. */
+export function prove(context: LaneContext, request: ProxyRequest, response: Response): void {
+  if (request.caller.kind !== "bearer" || !response.ok || isProven(context, request)) return;
+  const key = provenKey(request.caller.key);
+  context.kept.keep(key, { status: 200, headers: {}, body: new Uint8Array(0) });
+}

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { parseRequestInfo } from "../../kube/request_info.ts";
+import type { Caller } from "../identity/identity.ts";
+import { type Lane, laneOf } from "./lanes.ts";
+
+const IDENTITY: Caller = { kind: "identity", name: "kubelet", key: "identity:kubelet" };
+const BEARER: Caller = { kind: "bearer", token: "t", key: "bearer:h" };
+const ANONYMOUS: Caller = { kind: "anonymous", key: "anonymous" };
+
+function lane(line: string, caller = IDENTITY, headers: Record<string, string> = {}): Lane {
+  const [method = "", target = ""] = line.split(" ");
+  const [path = "", search] = target.split("?");
+  const info = parseRequestInfo(method, path, new URLSearchParams(search));
+  return laneOf({ info, headers: new Headers(headers), caller });
+}
+
+const POD = "/api/v1/namespaces/ns/pods/p";
+const REVIEW = "/apis/authorization.k8s.io/v1";
+
+Deno.test.each<{ line: string; want: Lane }>([
+  { line: "GET /api/v1/pods", want: "list" },
+  { line: "GET /api/v1/pods?watch=true", want: "watch" },
+  { line: "GET /api/v1/watch/pods", want: "watch" },
+  { line: `GET ${POD}`, want: "get" },
+  { line: `GET ${POD}/status`, want: "get" },
+  { line: "POST /api/v1/namespaces/ns/pods", want: "write" },
+  { line: `PUT ${POD}/status`, want: "write" },
+  { line: `PATCH ${POD}`, want: "write" },
+  { line: `DELETE ${POD}`, want: "write" },
+  { line: "DELETE /api/v1/namespaces/ns/pods", want: "write" },
+  { line: "POST /api/v1/namespaces/ns/pods/p/eviction", want: "write" },
+  { line: "POST /api/v1/namespaces/ns/pods/p/binding", want: "write" },
+  // A token is asked for; an account is made.
+  { line: "POST /api/v1/namespaces/ns/serviceaccounts/sa/token", want: "ask" },
+  { line: "POST /api/v1/namespaces/ns/serviceaccounts", want: "write" },
+  { line: "POST /apis/authentication.k8s.io/v1/tokenreviews", want: "ask" },
+  { line: `POST ${REVIEW}/subjectaccessreviews`, want: "ask" },
+  { line: `POST ${REVIEW}/namespaces/ns/localsubjectaccessreviews`, want: "ask" },
+  { line: `POST ${REVIEW}/selfsubjectaccessreviews`, want: "ask" },
+  { line: `POST ${REVIEW}/selfsubjectrulesreviews`, want: "ask" },
+  { line: "POST /apis/authentication.k8s.io/v1/selfsubjectreviews", want: "ask" },
+  { line: `GET ${POD}/log?follow=true`, want: "stream" },
+  { line: `GET ${POD}/proxy/metrics`, want: "stream" },
+  { line: `POST ${POD}/proxy/x`, want: "stream" },
+  { line: "GET /api/v1/nodes/n/proxy/stats/summary", want: "stream" },
+  { line: `POST ${POD}/exec`, want: "upgrade" },
+  { line: `GET ${POD}/exec`, want: "upgrade" },
+  { line: `POST ${POD}/attach`, want: "upgrade" },
+  { line: `GET ${POD}/portforward`, want: "upgrade" },
+  { line: "GET /api", want: "discovery" },
+  { line: "GET /api/v1", want: "discovery" },
+  { line: "GET /apis/apps/v1", want: "discovery" },
+  { line: "GET /version", want: "discovery" },
+  { line: "GET /openapi/v3/apis/apps/v1", want: "discovery" },
+  { line: "GET /openid/v1/jwks", want: "discovery" },
+  { line: "GET /.well-known/openid-configuration", want: "discovery" },
+  { line: "POST /version", want: "forward" },
+  { line: "GET /versions", want: "forward" },
+  { line: "GET /readyz", want: "forward" },
+  { line: "GET /metrics", want: "forward" },
+  { line: "GET /", want: "forward" },
+])("laneOf() sends $line to $want", ({ line, want }) => assert.equal(lane(line), want));
+
+Deno.test.each([
+  "GET /api/v1/pods",
+  "GET /api/v1/pods?watch=true",
+  `GET ${POD}`,
+  "GET /api",
+  "GET /version",
+])("laneOf() keeps nothing of %s for who says nothing of themselves", (line) => {
+  assert.equal(lane(line, ANONYMOUS), "forward");
+});
+
+Deno.test.each(["Impersonate-User", "impersonate-group", "Impersonate-Extra-Scopes"])(
+  "laneOf() keeps nothing for who speaks for another by %s",
+  (name) => {
+    for (const caller of [IDENTITY, BEARER]) {
+      assert.equal(lane("GET /api/v1/secrets", caller, { [name]: "x" }), "forward");
+      assert.equal(lane(`GET ${POD}`, caller, { [name]: "x" }), "forward");
+    }
+  },
+);
+
+Deno.test("laneOf() treats writes of an impersonator and of a stranger as writes", () => {
+  assert.equal(lane(`DELETE ${POD}`, IDENTITY, { "impersonate-user": "x" }), "write");
+  assert.equal(lane(`DELETE ${POD}`, ANONYMOUS), "write");
+});
+
+Deno.test("laneOf() takes whatever wants to leave HTTP for an upgrade", () => {
+  assert.equal(lane("GET /api/v1/pods?watch=true", IDENTITY, { upgrade: "websocket" }), "upgrade");
+});
+
+Deno.test("laneOf() treats a bearer as an identity", () => {
+  assert.equal(lane("GET /api/v1/pods", BEARER), "list");
+});

@@ -1,0 +1,80 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { statusResponse } from "../../kube/status.ts";
+import type { LastAlive } from "../link/last_alive.ts";
+import type { Link } from "../link/link.ts";
+
+/**
+ * Text of the warning on answers from the cache: constant, since client-go logs every different one.
+ */
+const WARNING = '299 edge-agent "answered by the edge node: the API server can not be reached"';
+
+/** Marks answers that the cloud did not give. */
+export class OfflineMarks {
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #lastAlive: Pick<LastAlive, "atMs">;
+  /** What was warned about since the link was lost. */
+  readonly #warned = new Set<string>();
+
+  constructor(link: Link, clock: Clock, lastAlive: Pick<LastAlive, "atMs">) {
+    this.#link = link;
+    this.#clock = clock;
+    this.#lastAlive = lastAlive;
+    link.subscribe(({ state }) => {
+      if (state === "up") this.#warned.clear();
+    });
+  }
+
+  /**
+   * `Warning` (RFC 7234 5.5; once per subject and outage) and `Age` (RFC 9111 5.1; seconds since the answer
+   * was known to be right).
+   *
+   * @param knownAtMs wall clock when it was; by default when the link was last alive
+   */
+  headers(
+    subject: string,
+    knownAtMs: number | undefined = this.#lastAlive.atMs,
+  ): HeadersInit {
+    const headers: Record<string, string> = {};
+    if (knownAtMs !== undefined) {
+      headers.age = String(Math.max(0, Math.floor((this.#clock.now() - knownAtMs) / 1_000)));
+    }
+    if (!this.#warned.has(subject)) headers.warning = WARNING;
+    this.#warned.add(subject);
+    return headers;
+  }
+
+  /** 504: the cloud can't be asked and the node does not know. Never 404: that would mean "deleted". */
+  unknown(what: string): Response {
+    return statusResponse({
+      code: 504,
+      reason: "Timeout",
+      message:
+        `${what}: the API server can not be reached (${this.#why()}) and the edge node has no copy`,
+    });
+  }
+
+  /** 503 for a write that was not sent. */
+  notSent(what: string): Response {
+    return statusResponse({
+      code: 503,
+      reason: "ServiceUnavailable",
+      message: `${what}: the API server can not be reached (${this.#why()}); nothing was changed`,
+    });
+  }
+
+  /** 504 for a write that was cut in flight. */
+  outcomeUnknown(what: string): Response {
+    return statusResponse({
+      code: 504,
+      reason: "Timeout",
+      message:
+        `${what}: the connection to the API server broke before it answered: the outcome is unknown`,
+    });
+  }
+
+  #why(): string {
+    const { state } = this.#link;
+    return `link ${state.state}${"cause" in state ? `: ${state.cause}` : ""}`;
+  }
+}

@@ -1,0 +1,43 @@
+import type { KeptAnswers } from "../store/kept.ts";
+import type { Link } from "./link.ts";
+
+/** Key of the note, and of nothing else. */
+const KEY = "last-alive";
+
+/**
+ * When the cloud was last heard, across restarts: noted when the link is lost and when the agent stops,
+ * taken back when the link is up again. After a crash with the link up there is no note.
+ */
+export class LastAlive implements Disposable {
+  readonly #link: Link;
+  readonly #kept: KeptAnswers;
+  readonly #before: number | undefined;
+  readonly #unsubscribe: () => void;
+
+  /** @param writtenAtMs when the state was last written, which is the next best guess */
+  constructor(link: Link, kept: KeptAnswers, writtenAtMs: number | undefined) {
+    this.#link = link;
+    this.#kept = kept;
+    this.#before = kept.get(KEY)?.atMs ?? writtenAtMs;
+    this.#unsubscribe = link.subscribe(({ state }) => {
+      if (state === "up") kept.forget(KEY);
+      else if (state !== "suspect") this.#note();
+    });
+  }
+
+  /** Wall clock, ms since the Unix epoch; undefined if the cloud was never heard. */
+  get atMs(): number | undefined {
+    return this.#link.aliveAtMs ?? this.#before;
+  }
+
+  #note(): void {
+    if (this.atMs === undefined) return;
+    this.#kept.keep(KEY, { status: 204, headers: {}, body: new Uint8Array(0) }, "", this.atMs);
+  }
+
+  /** The agent stops. */
+  [Symbol.dispose](): void {
+    this.#unsubscribe();
+    this.#note();
+  }
+}

@@ -1,0 +1,99 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { negotiate } from "../../kube/accept.ts";
+import type { Answer } from "../../kube/answer.ts";
+import { formatGvr, type Gvr } from "../../kube/request_info.ts";
+import type { KeptAnswer } from "./overlay.ts";
+import type { StateStore } from "./state_store.ts";
+
+/** Headers of an answer that are worth repeating. */
+const KEPT_HEADERS = ["content-type", "etag", "cache-control", "vary", "last-modified"];
+
+/** Separates the parts of a key: occurs in no header and no path. */
+const SEP = "\n";
+
+/** Whole answers kept for the time without a link. */
+export class KeptAnswers {
+  readonly #store: StateStore;
+  readonly #clock: Clock;
+
+  constructor(store: StateStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Keeps an answer that arrived whole, by default now. */
+  keep(key: string, answer: Answer, resourceVersion = "", atMs = this.#clock.now()): void {
+    const headers = Object.fromEntries(
+      KEPT_HEADERS.flatMap((name) => {
+        const value = answer.headers[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
+    this.#store.keep(key, {
+      status: answer.status,
+      headers,
+      body: answer.body,
+      resourceVersion,
+      atMs,
+    });
+  }
+
+  get(key: string): KeptAnswer | undefined {
+    return this.#store.kept(key);
+  }
+
+  forget(key: string): void {
+    this.#store.forget(key);
+  }
+
+  /** An object is gone: every answer that holds it is forgotten. */
+  forgetObject(caller: string, gvr: Gvr, objectKey: string): void {
+    for (const variant of ["object", "metadata", "table"]) {
+      this.#store.forget(objectAnswerKey(caller, gvr, objectKey, variant));
+    }
+  }
+
+  /** Everything that was kept for a caller. */
+  forgetCaller(caller: string): void {
+    this.#store.forget(provenKey(caller));
+    for (const key of this.#store.keptKeys(["object", caller, ""].join(SEP))) {
+      this.#store.forget(key);
+    }
+  }
+
+  /** The kept discovery answer of a path that suits an Accept header best. */
+  discovery(path: string, accept: string | null): KeptAnswer | undefined {
+    const exact = this.get(discoveryKey(path, accept));
+    if (exact !== undefined) return exact;
+    const answers = this.#store.keptKeys(discoveryKey(path, "")).flatMap((key) =>
+      this.get(key) ?? []
+    );
+    const index = negotiate(accept, answers.map(({ headers }) => headers["content-type"] ?? ""));
+    return answers[index];
+  }
+}
+
+/** Key of a GET of one object. @param variant representation and subresource */
+export function objectAnswerKey(
+  caller: string,
+  gvr: Gvr,
+  objectKey: string,
+  variant: string,
+): string {
+  return ["object", caller, formatGvr(gvr), objectKey, variant].join(SEP);
+}
+
+/** Key of a discovery answer: the same for every caller. */
+export function discoveryKey(path: string, accept: string | null): string {
+  return ["discovery", path, accept ?? "*/*"].join(SEP);
+}
+
+/** Key of the hash with which the OpenAPI document of a path was last fetched. */
+export function hashKey(path: string): string {
+  return ["hash", path].join(SEP);
+}
+
+/** Key that says that a bearer's credential was accepted by the cloud. */
+export function provenKey(caller: string): string {
+  return ["proven", caller].join(SEP);
+}

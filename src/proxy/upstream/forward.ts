@@ -1,0 +1,132 @@
+import type { RequestInfo } from "../../kube/request_info.ts";
+import type { Credential } from "./credentials.ts";
+import type { Caller, Identities } from "../identity/identity.ts";
+import type { Link } from "../link/link.ts";
+import type { Purpose } from "./connections.ts";
+import { isMiddlebox, UnreachableError, type Upstream } from "./upstream.ts";
+
+/** A request of a client, read. */
+export interface ProxyRequest {
+  method: string;
+  /** As it came, percent-encoded. */
+  path: string;
+  query: URLSearchParams;
+  headers: Headers;
+  info: RequestInfo;
+  caller: Caller;
+  /** Aborts when the client is gone or the agent stops. */
+  signal: AbortSignal;
+  readBody(): Promise<Uint8Array | undefined>;
+}
+
+/** RFC 9110 7.6.1, and what only concerns the hop to the agent. */
+const HOP_BY_HOP = [
+  "connection",
+  "proxy-connection",
+  "keep-alive",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "host",
+  "content-length",
+  "accept-encoding",
+  "authorization",
+];
+
+/** Passes requests on to the cloud. */
+export class Forwarder {
+  readonly #upstream: Upstream;
+  readonly #identities: Identities;
+  readonly #link: Link;
+
+  constructor(upstream: Upstream, identities: Identities, link: Link) {
+    this.#upstream = upstream;
+    this.#identities = identities;
+    this.#link = link;
+  }
+
+  /**
+   * The cloud's answer to the request.
+   *
+   * @throws {UnreachableError} when nobody answered who may answer for the cloud
+   */
+  async send(
+    request: ProxyRequest,
+    options: { purpose: Purpose; accept?: string; body?: Uint8Array },
+  ): Promise<Response> {
+    const { caller } = request;
+    const headers = new Headers(request.headers);
+    for (const name of [...headers.keys()]) {
+      // Only an aggregator that the cloud trusts may say who somebody is.
+      if (name.startsWith("x-remote-")) headers.delete(name);
+    }
+    for (const name of connectionOptions(headers)) headers.delete(name);
+    for (const name of HOP_BY_HOP) headers.delete(name);
+    if (options.accept !== undefined) headers.set("accept", options.accept);
+    const search = request.query.size > 0 ? `?${request.query}` : "";
+    const credential = await readable(this.#identities.credential(caller));
+    const response = await this.#upstream.send(credential, {
+      method: request.method,
+      pathAndQuery: request.path + search,
+      headers,
+      body: options.body,
+      purpose: options.purpose,
+      signal: request.signal,
+    });
+    const proxied = request.info.kind === "resource" && request.info.subresource === "proxy";
+    return await fromCloud(response, caller.key, { proxied });
+  }
+
+  /** Like {@linkcode send} for a request that may be repeated: a broken connection alone is no outage. */
+  async read(
+    request: ProxyRequest,
+    options: { purpose: Purpose; accept?: string },
+  ): Promise<Response> {
+    try {
+      return await this.send(request, options);
+    } catch (error) {
+      if (!(error instanceof UnreachableError) || error.answered || !this.#link.isOpen) throw error;
+      await this.#link.decided(request.signal);
+      if (!this.#link.isOpen || request.signal.aborted) throw error;
+      return await this.send(request, options);
+    }
+  }
+}
+
+/** A credential; one whose files are not there yet must be waited for, not refused. */
+export async function readable(credential: Promise<Credential>): Promise<Credential> {
+  try {
+    return await credential;
+  } catch (error) {
+    throw new UnreachableError(error, { sent: false, answered: true });
+  }
+}
+
+/**
+ * An answer that the cloud gave to whoever asked.
+ *
+ * @param caller key of the caller
+ * @param options `proxied`: it may come from behind the cloud, whose words it then is
+ * @throws {UnreachableError} when a middlebox gave it, or when it is about the agent's own credential
+ */
+export async function fromCloud(
+  response: Response,
+  caller: string,
+  options: { proxied?: boolean } = {},
+): Promise<Response> {
+  const middlebox = !options.proxied && isMiddlebox(response);
+  // A client that has the right token must not hear that it has not: a kubelet would exit.
+  const rejected = caller.startsWith("identity:") && response.status === 401;
+  if (!middlebox && !rejected) return response;
+  await response.body?.cancel();
+  const cause = rejected
+    ? `it rejects the credential of ${caller}`
+    : `a middlebox answers ${response.status}`;
+  throw new UnreachableError(cause, { sent: !rejected, answered: true });
+}
+
+function connectionOptions(headers: Headers): string[] {
+  return (headers.get("connection") ?? "").split(",").map((name) => name.trim())
+    .filter((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name));
+}
