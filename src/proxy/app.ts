@@ -8,6 +8,7 @@ import { createGetLane } from "./lanes/get_lane.ts";
 import type { Caller } from "./identity/identity.ts";
 import type { LaneContext, LaneHandler } from "./lanes/lane_context.ts";
 import { type Lane, laneOf } from "./lanes/lanes.ts";
+import { createEventLane } from "./lanes/event_lane.ts";
 import { createListLane } from "./lanes/list_lane.ts";
 import {
   createDiscoveryLane,
@@ -15,6 +16,8 @@ import {
   createUpgradeLane,
   createWriteLane,
 } from "./lanes/other_lanes.ts";
+import { createReviewLane } from "./lanes/review_lane.ts";
+import { createTokenLane } from "./lanes/token_lane.ts";
 import { createWatchLane } from "./lanes/watch_lane.ts";
 
 /** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
@@ -36,7 +39,10 @@ export function createProxyApp(
     get: createGetLane(context),
     discovery: createDiscoveryLane(context),
     write: createWriteLane(context),
+    token: createTokenLane(context),
+    review: createReviewLane(context),
     ask: createPassLane(context, "ask"),
+    event: createEventLane(context),
     stream: createPassLane(context, "stream"),
     forward: createPassLane(context, "forward"),
     upgrade: createUpgradeLane(context),

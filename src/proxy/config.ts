@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { ByteSize, FilePath, HostPort } from "../config/scalars.ts";
+import { ByteSize, Duration, FilePath, HostPort } from "../config/scalars.ts";
 
 /** What the agent shows the cloud when it speaks for an identity. Files are re-read when they change. */
 const Credential = {
@@ -48,6 +48,20 @@ export const ProxyConfig = z.strictObject({
     z.strictObject({
       maxEvents: z.prefault(z.int().check(z.minimum(16)), 2_000),
       maxBytes: z.prefault(ByteSize, "8Mi"),
+    }),
+    {},
+  ),
+  /**
+   * How long the cloud's last answer to a TokenReview or access review is given while it can't be asked;
+   * `0s`: not at all.
+   */
+  reviewGrace: z.prefault(Duration, "10m"),
+  /** Events (the API objects) written while the cloud can't be reached wait here; the oldest are dropped. */
+  journal: z.prefault(
+    z.strictObject({
+      /** 0: none, such writes are refused. */
+      maxEvents: z.prefault(z.int().check(z.minimum(0)), 1_000),
+      maxBytes: z.prefault(ByteSize, "4Mi"),
     }),
     {},
   ),

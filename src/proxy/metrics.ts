@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Where an answer came from. `unknown`: nobody could answer. */
-export type Source = "cloud" | "hub" | "cache" | "unknown";
+/** Where an answer came from. `journal`: a write that waits for the cloud; `unknown`: nobody could answer. */
+export type Source = "cloud" | "hub" | "cache" | "journal" | "unknown";
 
 /** What the proxy counts. */
 export interface ProxyMetrics {
@@ -13,6 +13,9 @@ export interface ProxyMetrics {
   linkState: Gauge<"state">;
   storeFailures: Counter;
   storeSetAside: Counter;
+  journaled: Gauge;
+  journalDelivered: Counter;
+  journalDropped: Counter<"reason">;
 }
 
 /** Registers the proxy's metrics. @param scopes how many scopes are known, asked at each scrape */
@@ -70,6 +73,22 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
     storeSetAside: new Counter({
       name: "edge_agent_proxy_store_set_aside_total",
       help: "Damaged state files that were set aside.",
+      registers,
+    }),
+    journaled: new Gauge({
+      name: "edge_agent_proxy_journal_entries_count",
+      help: "Events that wait for the API server.",
+      registers,
+    }),
+    journalDelivered: new Counter({
+      name: "edge_agent_proxy_journal_delivered_total",
+      help: "Journaled Events that reached the API server.",
+      registers,
+    }),
+    journalDropped: new Counter({
+      name: "edge_agent_proxy_journal_dropped_total",
+      help: "Journaled Events that were given up by reason.",
+      labelNames: ["reason"],
       registers,
     }),
   };

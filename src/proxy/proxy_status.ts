@@ -1,15 +1,17 @@
 import { formatGvr } from "../kube/request_info.ts";
 import type { Link } from "./link/link.ts";
 import type { Scopes } from "./hub/scopes.ts";
+import type { Journal } from "./journal/journal.ts";
 
 /** What `/status` shows of the proxy. */
 export function proxyStatus(
-  { url, plainUrl, server, link, scopes }: {
+  { url, plainUrl, server, link, scopes, journal }: {
     url: string;
     plainUrl: string | undefined;
     server: string;
     link: Link;
     scopes: Scopes;
+    journal: Journal;
   },
 ): Record<string, unknown> {
   return {
@@ -19,6 +21,11 @@ export function proxyStatus(
     link: link.state,
     roundTripMs: link.roundTripMs,
     aliveAtMs: link.aliveAtMs,
+    journal: {
+      events: journal.size,
+      sizeBytes: journal.sizeBytes,
+      oldestAtMs: journal.oldestAtMs,
+    },
     scopes: [...scopes.hubs()].map(({ hub, reflected }) => {
       const { scope, freshness, resourceVersion } = hub;
       const selector = [scope.labelSelector, scope.fieldSelector].filter((each) => each !== "");

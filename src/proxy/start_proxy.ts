@@ -10,6 +10,8 @@ import type { ProxyConfig } from "./config.ts";
 import { hashToken } from "./upstream/credentials.ts";
 import { Forwarder, fromCloud, readable } from "./upstream/forward.ts";
 import { type Caller, Identities } from "./identity/identity.ts";
+import type { Journal } from "./journal/journal.ts";
+import { startJournal } from "./journal/start_journal.ts";
 import { KeptAnswers } from "./store/kept.ts";
 import { LastAlive } from "./link/last_alive.ts";
 import type { LaneContext } from "./lanes/lane_context.ts";
@@ -51,6 +53,7 @@ export interface RunningProxy extends AsyncDisposable {
   readonly store: StateStore;
   readonly link: Link;
   readonly scopes: Scopes;
+  readonly journal: Journal;
 }
 
 /** Puts the parts together and serves. What fails is undone. */
@@ -90,6 +93,11 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     stop.signal,
   );
   stack.defer(() => scopes.ended());
+  const { journal, knownEvents, replay } = startJournal(
+    { kept, link, upstream, identities },
+    config,
+    ports,
+  );
   const context: LaneContext = {
     clock,
     link,
@@ -97,6 +105,9 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     identities,
     scopes,
     kept,
+    journal,
+    knownEvents,
+    reviewGraceMs: config.reviewGrace,
     seen: new SeenVersions(),
     marks: new OfflineMarks(link, clock, lastAlive),
     metrics,
@@ -126,6 +137,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
 
   const background = Promise.all([
     link.run(stop.signal),
+    replay.run(stop.signal),
     startPrefetch(context, config, logger),
   ]);
   stack.defer(async () => void await background);
@@ -139,6 +151,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     store,
     link,
     scopes,
+    journal,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -1,6 +1,8 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Forwarder, ProxyRequest } from "../upstream/forward.ts";
 import type { Identities } from "../identity/identity.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { KnownEvents } from "../journal/known_events.ts";
 import { type KeptAnswers, provenKey } from "../store/kept.ts";
 import type { Link } from "../link/link.ts";
 import type { ProxyMetrics } from "../metrics.ts";
@@ -16,6 +18,10 @@ export interface LaneContext {
   identities: Identities;
   scopes: Scopes;
   kept: KeptAnswers;
+  journal: Journal;
+  knownEvents: KnownEvents;
+  /** How long a kept review is good for without the cloud, ms. */
+  reviewGraceMs: number;
   seen: SeenVersions;
   marks: OfflineMarks;
   metrics: ProxyMetrics;

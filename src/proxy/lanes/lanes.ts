@@ -7,7 +7,10 @@ import type { Caller } from "../identity/identity.ts";
  * - `list`, `watch`: answered by hubs
  * - `get`: forwarded and kept
  * - `discovery`: forwarded and kept for everybody who may ask
- * - `ask`: a POST that only asks: forwarded, never kept
+ * - `token`: a token is asked for: forwarded, the last one kept
+ * - `review`: a POST that only asks: forwarded, the answer kept for a while
+ * - `ask`: the same by somebody for whom nothing is kept
+ * - `event`: an Event is written: forwarded, or journaled
  * - `write`: forwarded at most once
  * - `stream`: piped through while the link is up
  * - `upgrade`: exec, attach and port-forward
@@ -18,7 +21,10 @@ export type Lane =
   | "watch"
   | "get"
   | "discovery"
+  | "token"
+  | "review"
   | "ask"
+  | "event"
   | "write"
   | "stream"
   | "upgrade"
@@ -28,24 +34,43 @@ export type Lane =
 export interface LaneRequest {
   info: RequestInfo;
   headers: Headers;
+  query: URLSearchParams;
   caller: Caller;
 }
 
 const UPGRADED = new Set(["exec", "attach", "portforward"]);
 /** The question is in the body. */
 const REVIEWS = new Set([
-  "tokenreviews",
-  "subjectaccessreviews",
-  "localsubjectaccessreviews",
-  "selfsubjectaccessreviews",
-  "selfsubjectrulesreviews",
-  "selfsubjectreviews",
+  "authentication.k8s.io/tokenreviews",
+  "authentication.k8s.io/selfsubjectreviews",
+  "authorization.k8s.io/subjectaccessreviews",
+  "authorization.k8s.io/localsubjectaccessreviews",
+  "authorization.k8s.io/selfsubjectaccessreviews",
+  "authorization.k8s.io/selfsubjectrulesreviews",
 ]);
 const READ_VERBS = new Set(["get", "list", "watch"]);
 const DISCOVERY = /^\/(api|apis|version|openapi|\.well-known|openid)(\/|$)/;
 
 const impersonates = (headers: Headers) =>
   [...headers.keys()].some((name) => name.startsWith("impersonate-"));
+
+/** Nothing is kept for whoever can't say who they are or speaks for another, and a rehearsal leaves no trace. */
+const leavesNoTrace = ({ caller, headers, query }: LaneRequest) =>
+  caller.kind === "anonymous" || impersonates(headers) || query.has("dryRun");
+
+const asksForToken = ({ info }: LaneRequest) =>
+  info.kind === "resource" && info.verb === "create" && info.group === "" &&
+  info.resource === "serviceaccounts" && info.subresource === "token";
+
+const asksForReview = ({ info }: LaneRequest) =>
+  info.kind === "resource" && info.verb === "create" &&
+  REVIEWS.has(`${info.group}/${info.resource}`);
+
+/** Of one Event, in its namespace. */
+const writesEvent = ({ info }: LaneRequest) =>
+  info.kind === "resource" && info.resource === "events" && info.subresource === "" &&
+  (info.group === "" || info.group === "events.k8s.io") && info.namespace !== "" &&
+  (info.name === "" ? info.verb === "create" : info.verb === "patch");
 
 /** First match wins. */
 const TABLE: readonly { lane: Lane; when: (request: LaneRequest) => boolean }[] = [
@@ -61,12 +86,10 @@ const TABLE: readonly { lane: Lane; when: (request: LaneRequest) => boolean }[] 
     when: ({ info }) =>
       info.kind === "resource" && (info.subresource === "log" || info.subresource === "proxy"),
   },
-  {
-    lane: "ask",
-    when: ({ info }) =>
-      info.kind === "resource" && info.verb === "create" &&
-      (REVIEWS.has(info.resource) || info.subresource === "token"),
-  },
+  { lane: "token", when: (request) => asksForToken(request) && !leavesNoTrace(request) },
+  { lane: "review", when: (request) => asksForReview(request) && !leavesNoTrace(request) },
+  { lane: "ask", when: (request) => asksForToken(request) || asksForReview(request) },
+  { lane: "event", when: (request) => writesEvent(request) && !leavesNoTrace(request) },
   {
     lane: "write",
     when: ({ info }) => info.kind === "resource" && !READ_VERBS.has(info.verb),

@@ -10,11 +10,14 @@ const ANONYMOUS: Caller = { kind: "anonymous", key: "anonymous" };
 function lane(line: string, caller = IDENTITY, headers: Record<string, string> = {}): Lane {
   const [method = "", target = ""] = line.split(" ");
   const [path = "", search] = target.split("?");
-  const info = parseRequestInfo(method, path, new URLSearchParams(search));
-  return laneOf({ info, headers: new Headers(headers), caller });
+  const query = new URLSearchParams(search);
+  const info = parseRequestInfo(method, path, query);
+  return laneOf({ info, headers: new Headers(headers), query, caller });
 }
 
 const POD = "/api/v1/namespaces/ns/pods/p";
+const TOKEN = "/api/v1/namespaces/ns/serviceaccounts/sa/token";
+const EVENTS = "/api/v1/namespaces/ns/events";
 const REVIEW = "/apis/authorization.k8s.io/v1";
 
 Deno.test.each<{ line: string; want: Lane }>([
@@ -31,14 +34,32 @@ Deno.test.each<{ line: string; want: Lane }>([
   { line: "POST /api/v1/namespaces/ns/pods/p/eviction", want: "write" },
   { line: "POST /api/v1/namespaces/ns/pods/p/binding", want: "write" },
   // A token is asked for; an account is made.
-  { line: "POST /api/v1/namespaces/ns/serviceaccounts/sa/token", want: "ask" },
+  { line: `POST ${TOKEN}`, want: "token" },
+  { line: `POST ${TOKEN}?dryRun=All`, want: "ask" },
   { line: "POST /api/v1/namespaces/ns/serviceaccounts", want: "write" },
-  { line: "POST /apis/authentication.k8s.io/v1/tokenreviews", want: "ask" },
-  { line: `POST ${REVIEW}/subjectaccessreviews`, want: "ask" },
-  { line: `POST ${REVIEW}/namespaces/ns/localsubjectaccessreviews`, want: "ask" },
-  { line: `POST ${REVIEW}/selfsubjectaccessreviews`, want: "ask" },
-  { line: `POST ${REVIEW}/selfsubjectrulesreviews`, want: "ask" },
-  { line: "POST /apis/authentication.k8s.io/v1/selfsubjectreviews", want: "ask" },
+  { line: "POST /api/v1/namespaces/ns/serviceaccounts/token", want: "write" },
+  { line: "POST /apis/example.com/v1/namespaces/ns/serviceaccounts/sa/token", want: "write" },
+  { line: `PUT ${TOKEN}`, want: "write" },
+  { line: "POST /apis/authentication.k8s.io/v1/tokenreviews", want: "review" },
+  { line: `POST ${REVIEW}/subjectaccessreviews`, want: "review" },
+  { line: `POST ${REVIEW}/namespaces/ns/localsubjectaccessreviews`, want: "review" },
+  { line: `POST ${REVIEW}/selfsubjectaccessreviews`, want: "review" },
+  { line: `POST ${REVIEW}/selfsubjectrulesreviews`, want: "review" },
+  { line: "POST /apis/authentication.k8s.io/v1/selfsubjectreviews", want: "review" },
+  { line: "POST /apis/example.com/v1/tokenreviews", want: "write" },
+  { line: `POST ${EVENTS}`, want: "event" },
+  { line: "POST /apis/events.k8s.io/v1/namespaces/ns/events", want: "event" },
+  { line: `PATCH ${EVENTS}/e`, want: "event" },
+  { line: `POST ${EVENTS}?dryRun=All`, want: "write" },
+  { line: `PUT ${EVENTS}/e`, want: "write" },
+  { line: `DELETE ${EVENTS}/e`, want: "write" },
+  { line: `DELETE ${EVENTS}`, want: "write" },
+  { line: `PATCH ${EVENTS}/e/status`, want: "write" },
+  { line: "POST /api/v1/events", want: "write" },
+  { line: "POST /apis/example.com/v1/namespaces/ns/events", want: "write" },
+  { line: `GET ${EVENTS}`, want: "list" },
+  { line: "PUT /apis/apps/v1/namespaces/ns/deployments/d/scale", want: "write" },
+  { line: "PATCH /api/v1/nodes/n/status", want: "write" },
   { line: `GET ${POD}/log?follow=true`, want: "stream" },
   { line: `GET ${POD}/proxy/metrics`, want: "stream" },
   { line: `POST ${POD}/proxy/x`, want: "stream" },
@@ -77,6 +98,9 @@ Deno.test.each(["Impersonate-User", "impersonate-group", "Impersonate-Extra-Scop
     for (const caller of [IDENTITY, BEARER]) {
       assert.equal(lane("GET /api/v1/secrets", caller, { [name]: "x" }), "forward");
       assert.equal(lane(`GET ${POD}`, caller, { [name]: "x" }), "forward");
+      assert.equal(lane(`POST ${TOKEN}`, caller, { [name]: "x" }), "ask");
+      assert.equal(lane(`POST ${REVIEW}/subjectaccessreviews`, caller, { [name]: "x" }), "ask");
+      assert.equal(lane(`POST ${EVENTS}`, caller, { [name]: "x" }), "write");
     }
   },
 );
@@ -84,6 +108,8 @@ Deno.test.each(["Impersonate-User", "impersonate-group", "Impersonate-Extra-Scop
 Deno.test("laneOf() treats writes of an impersonator and of a stranger as writes", () => {
   assert.equal(lane(`DELETE ${POD}`, IDENTITY, { "impersonate-user": "x" }), "write");
   assert.equal(lane(`DELETE ${POD}`, ANONYMOUS), "write");
+  assert.equal(lane(`POST ${EVENTS}`, ANONYMOUS), "write");
+  assert.equal(lane(`POST ${TOKEN}`, ANONYMOUS), "ask");
 });
 
 Deno.test("laneOf() takes whatever wants to leave HTTP for an upgrade", () => {

@@ -8,6 +8,10 @@ import type { Link } from "../link/link.ts";
  */
 const WARNING = '299 edge-agent "answered by the edge node: the API server can not be reached"';
 
+/** As constant, on writes that are accepted in the cloud's place. */
+const JOURNALED =
+  '299 edge-agent "accepted by the edge node: sent on when the API server can be reached"';
+
 /** Marks answers that the cloud did not give. */
 export class OfflineMarks {
   readonly #link: Link;
@@ -39,9 +43,18 @@ export class OfflineMarks {
     if (knownAtMs !== undefined) {
       headers.age = String(Math.max(0, Math.floor((this.#clock.now() - knownAtMs) / 1_000)));
     }
-    if (!this.#warned.has(subject)) headers.warning = WARNING;
+    return { ...headers, ...this.#warning(subject, WARNING) };
+  }
+
+  /** `Warning` on a write that waits in the journal; once per subject and outage. */
+  journaled(subject: string): HeadersInit {
+    return this.#warning(subject, JOURNALED);
+  }
+
+  #warning(subject: string, warning: string): Record<string, string> {
+    if (this.#warned.has(subject)) return {};
     this.#warned.add(subject);
-    return headers;
+    return { warning };
   }
 
   /** 504: the cloud can't be asked and the node does not know. Never 404: that would mean "deleted". */

@@ -42,6 +42,11 @@ export class KeptAnswers {
     return this.#store.kept(key);
   }
 
+  /** The keys that begin with `prefix`, sorted. */
+  keys(prefix: string): string[] {
+    return this.#store.keptKeys(prefix);
+  }
+
   forget(key: string): void {
     this.#store.forget(key);
   }
@@ -56,8 +61,8 @@ export class KeptAnswers {
   /** Everything that was kept for a caller. */
   forgetCaller(caller: string): void {
     this.#store.forget(provenKey(caller));
-    for (const key of this.#store.keptKeys(["object", caller, ""].join(SEP))) {
-      this.#store.forget(key);
+    for (const kind of ["object", "token", "review"]) {
+      for (const key of this.keys([kind, caller, ""].join(SEP))) this.forget(key);
     }
   }
 

@@ -81,7 +81,7 @@ export class Forwarder {
   /** Like {@linkcode send} for a request that may be repeated: a broken connection alone is no outage. */
   async read(
     request: ProxyRequest,
-    options: { purpose: Purpose; accept?: string },
+    options: { purpose: Purpose; accept?: string; body?: Uint8Array },
   ): Promise<Response> {
     try {
       return await this.send(request, options);

@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../../kernel/clock.ts";
+import { negotiate } from "../../kube/accept.ts";
+import type { Answer } from "../../kube/answer.ts";
+import type { KeptAnswers } from "../store/kept.ts";
+import type { KeptAnswer } from "../store/overlay.ts";
+
+/** How many answers of a kind are kept, and for how long. */
+export interface AnswerLimits {
+  maxCount: number;
+  /** Looked at when a new one comes in: in an outage none is forgotten. */
+  maxAgeMs: number;
+}
+
+/**
+ * Answers to questions that only the cloud can answer, kept for the time without it: by caller and question,
+ * one per encoding. The question, which may hold a token, is kept as its SHA-256 alone.
+ */
+export class BoundedAnswers {
+  readonly #prefix: string;
+  readonly #kept: KeptAnswers;
+  readonly #clock: Clock;
+  readonly #limits: AnswerLimits;
+  /** Key -> when it was given; read at the first use. Oldest first. */
+  #index: Map<string, number> | undefined;
+
+  /** @param kind first part of every key, which tells the store what to seal */
+  constructor(kind: string, kept: KeptAnswers, clock: Clock, limits: AnswerLimits) {
+    this.#prefix = `${kind}\n`;
+    this.#kept = kept;
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  keep(caller: string, question: Uint8Array | string, answer: Answer): void {
+    const key = this.#keyOf(caller, question) + (answer.headers["content-type"] ?? "");
+    const index = this.#index ??= this.#load();
+    this.#kept.keep(key, answer);
+    index.delete(key);
+    index.set(key, this.#clock.now());
+    for (const [old, atMs] of index) {
+      const expired = this.#clock.now() - atMs > this.#limits.maxAgeMs;
+      if (!expired && index.size <= this.#limits.maxCount) break;
+      index.delete(old);
+      this.#kept.forget(old);
+    }
+  }
+
+  /** The answer in the encoding that the client likes best. @param maxAgeMs by default any */
+  find(
+    caller: string,
+    question: Uint8Array | string,
+    accept: string | null,
+    maxAgeMs: number = Infinity,
+  ): KeptAnswer | undefined {
+    const answers = this.#kept.keys(this.#keyOf(caller, question)).flatMap((key) =>
+      this.#kept.get(key) ?? []
+    ).filter(({ atMs }) => {
+      const ageMs = this.#clock.now() - atMs;
+      // From the future: the clock was put back, and nobody knows how old it is.
+      return maxAgeMs === Infinity || (ageMs >= 0 && ageMs <= maxAgeMs);
+    });
+    return answers[negotiate(accept, answers.map(({ headers }) => headers["content-type"] ?? ""))];
+  }
+
+  forget(caller: string, question: Uint8Array | string): void {
+    for (const key of this.#kept.keys(this.#keyOf(caller, question))) {
+      this.#kept.forget(key);
+      this.#index?.delete(key);
+    }
+  }
+
+  #keyOf(caller: string, question: Uint8Array | string): string {
+    const hash = createHash("sha256").update(question).digest("hex");
+    return `${this.#prefix}${caller}\n${hash}\n`;
+  }
+
+  #load(): Map<string, number> {
+    const entries = this.#kept.keys(this.#prefix).map((key) =>
+      [key, this.#kept.get(key)?.atMs ?? 0] as const
+    );
+    return new Map(entries.sort(([, a], [, b]) => a - b));
+  }
+}
