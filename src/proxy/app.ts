@@ -22,6 +22,8 @@ import { createWatchLane } from "./lanes/watch_lane.ts";
 
 /** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** Read to here all the same: a client that is still sending would see a reset, not the 413. */
+const MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES;
 
 /** The lite-apiserver as a Hono app. */
 export function createProxyApp(
@@ -107,10 +109,11 @@ async function readBody(raw: Request): Promise<Uint8Array | undefined> {
   let size = 0;
   for await (const part of raw.body) {
     size += part.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new BodyTooLargeError(`the request's body is longer than ${MAX_BODY_BYTES} bytes`);
-    }
-    parts.push(part);
+    if (size > MAX_DRAINED_BYTES) break;
+    if (size <= MAX_BODY_BYTES) parts.push(part);
+  }
+  if (size > MAX_BODY_BYTES) {
+    throw new BodyTooLargeError(`the request's body is longer than ${MAX_BODY_BYTES} bytes`);
   }
   return new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }

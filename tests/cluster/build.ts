@@ -74,8 +74,10 @@ async function readRecipe(): Promise<Recipe> {
   const hash = createHash("sha256");
   hash.update(JSON.stringify([flags, COMPONENTS])).update(goMod);
   hash.update(await readFile(join(HERE, "go.sum")));
-  for (const name of (await readdir(join(HERE, "informer"))).sort()) {
-    hash.update(name).update(await readFile(join(HERE, "informer", name)));
+  for (const own of ["asker", "informer"]) {
+    for (const name of (await readdir(join(HERE, own))).sort()) {
+      hash.update(name).update(await readFile(join(HERE, own, name)));
+    }
   }
   return { flags, key: hash.digest("hex").slice(0, 16) };
 }

@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import { ensureTools } from "./apt.ts";
+import { Asker } from "./asker.ts";
 import { buildCluster, type Built } from "./build.ts";
 import type { CertFiles } from "./certs.ts";
 import { CloudClient } from "./cloud_client.ts";
@@ -150,6 +151,11 @@ export class Cluster implements AsyncDisposable {
   informer(flags: Omit<InformerFlags, "kubeconfig"> & Partial<InformerFlags>): Informer {
     const all = { kubeconfig: this.kubeconfigs.admin, ...flags };
     return this.#stack.use(Informer.start(this.bin("informer"), all));
+  }
+
+  /** Starts a program in the root namespace that asks as a kubelet does. */
+  asker(kubeconfig: string): Asker {
+    return this.#stack.use(new Asker(this.bin("asker"), kubeconfig));
   }
 
   /** `fetch` of a path as the administrator, over the link or by the back door. */

@@ -21,6 +21,7 @@ const TABLE = {
   "kube-controller-manager": { package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
   "kubectl": { package: "k8s.io/kubernetes/cmd/kubectl" },
   "informer": { package: "./informer" },
+  "asker": { package: "./asker" },
 } satisfies Record<string, Component>;
 
 /** Name of a component, and of its program in the cache. */

@@ -41,12 +41,13 @@ export function readProtobufObject(
     throw new SyntaxError(`Cannot read ${bytes.length} bytes of protobuf: no "k8s\\0" in front`);
   }
   let type: Record<string, unknown> = {};
-  let raw: Uint8Array = bytes.subarray(0, 0);
+  let raw: Uint8Array | undefined;
   for (const { number, value } of fieldsOf(bytes.subarray(MAGIC.length))) {
     if (typeof value === "bigint") continue;
     if (number === TYPE_META_FIELD) type = readMessage(value, TYPE_META);
     if (number === RAW_FIELD) raw = value;
   }
+  if (raw === undefined) throw new SyntaxError("Cannot read an object: nothing is in its envelope");
   return { ...type, ...readMessage(raw, table) };
 }
 

@@ -1,4 +1,4 @@
-import { toAnswer, toResponse } from "../../kube/answer.ts";
+import { toResponse } from "../../kube/answer.ts";
 import { formatJson } from "../../kube/codec/json.ts";
 import { negotiate } from "../../kube/accept.ts";
 import { JSON_TYPE } from "../../kube/content_type.ts";
@@ -7,6 +7,7 @@ import type { ResourceRequest } from "../../kube/request_info.ts";
 import { eventPath, type EventWrite, readEventWrite } from "../journal/event_write.ts";
 import type { ProxyRequest } from "../upstream/forward.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
+import { toWholeAnswer } from "../upstream/whole_answer.ts";
 import {
   describeRequest,
   isProven,
@@ -67,7 +68,7 @@ export function createEventLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("event", "cloud");
       if (!response.ok) return response;
-      const answer = await toAnswer(response, request.signal, MAX_ANSWER_BYTES);
+      const answer = await toWholeAnswer(response, request.signal, MAX_ANSWER_BYTES);
       const info = request.info as ResourceRequest;
       const event = eventOf(answer.body, answer.headers["content-type"] ?? null, info.group);
       if (event !== undefined && write !== undefined) {

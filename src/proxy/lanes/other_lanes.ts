@@ -11,6 +11,7 @@ import {
   prove,
 } from "./lane_context.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
+import { toWholeAnswer } from "../upstream/whole_answer.ts";
 
 /** Largest discovery or OpenAPI document that is kept. */
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
@@ -60,7 +61,7 @@ export function createWriteLane(context: LaneContext): LaneHandler {
         kept.forgetObject(request.caller.key, info, objectKey(namespaceOf(info), info.name));
       }
       if (!response.ok) return response;
-      const answer = await toAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
+      const answer = await toWholeAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
       // From here on, the absence of this object in an older list proves nothing to this client.
       context.seen.see(request.caller.key, info, versionOf(answer.body));
       return toResponse(answer);

@@ -1,7 +1,8 @@
-import { toAnswer, toResponse } from "../../kube/answer.ts";
+import { toResponse } from "../../kube/answer.ts";
 import { concatBytes, formatJson } from "../../kube/codec/json.ts";
 import { BoundedAnswers } from "../asks/bounded_answers.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
+import { toWholeAnswer } from "../upstream/whole_answer.ts";
 import {
   describeRequest,
   isProven,
@@ -35,7 +36,7 @@ export function createReviewLane(context: LaneContext): LaneHandler {
       if (reviewGraceMs === 0 || response.status !== 201 || !isProven(context, request)) {
         return response;
       }
-      const answer = await toAnswer(response, request.signal, MAX_REVIEW_BYTES);
+      const answer = await toWholeAnswer(response, request.signal, MAX_REVIEW_BYTES);
       reviews.keep(caller.key, question, answer);
       return toResponse(answer);
     } catch (error) {

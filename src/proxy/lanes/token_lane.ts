@@ -1,9 +1,10 @@
-import { toAnswer, toResponse } from "../../kube/answer.ts";
+import { toResponse } from "../../kube/answer.ts";
 import type { ResourceRequest } from "../../kube/request_info.ts";
 import { describeTokenRequest } from "../../kube/token_request.ts";
 import { BoundedAnswers } from "../asks/bounded_answers.ts";
 import type { ProxyRequest } from "../upstream/forward.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
+import { toWholeAnswer } from "../upstream/whole_answer.ts";
 import {
   describeRequest,
   isProven,
@@ -40,7 +41,7 @@ export function createTokenLane(context: LaneContext): LaneHandler {
       // The account or the pod is gone or is another one; any other refusal says nothing of the token.
       if (response.status === 404 || response.status === 409) tokens.forget(caller.key, purpose);
       if (response.status !== 201) return response;
-      const answer = await toAnswer(response, request.signal, MAX_TOKEN_BYTES);
+      const answer = await toWholeAnswer(response, request.signal, MAX_TOKEN_BYTES);
       tokens.keep(caller.key, purpose, answer);
       return toResponse(answer);
     } catch (error) {

@@ -31,6 +31,8 @@ const HOP_BY_HOP = [
   "host",
   "content-length",
   "accept-encoding",
+  // The body has been read already.
+  "expect",
   "authorization",
 ];
 
