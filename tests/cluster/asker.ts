@@ -59,9 +59,18 @@ export class Asker implements AsyncDisposable {
     }
   }
 
-  /** Records an Event about a pod; the program sends it when it can. */
-  async event(pod: PodReference, reason: string, message: string): Promise<void> {
-    await this.#tell({ event: { pod, reason, message } });
+  /**
+   * Records an Event about a pod; the program sends it when it can.
+   *
+   * @param options `group`: by way of events.k8s.io/v1
+   */
+  async event(
+    pod: PodReference,
+    reason: string,
+    message: string,
+    options: { group?: boolean } = {},
+  ): Promise<void> {
+    await this.#tell({ event: { pod, reason, message, ...options } });
   }
 
   /** Requests a token that is bound to a pod. */

@@ -16,6 +16,10 @@ import type { JournalEntry } from "./journal_entry.ts";
 import { KnownEvents } from "./known_events.ts";
 import { Replay, UnknownSenderError } from "./replay.ts";
 
+/** Of the answer only the status is read: the less of it, the better. */
+const SHORT_ANSWER =
+  "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
 /** Opens the journal that the last process left, and prepares to send what is in it. */
 export function startJournal(
   { kept, link, upstream, identities }: {
@@ -55,7 +59,7 @@ export function startJournal(
     random,
     send: async ({ verb, caller, path, query, contentType, userAgent, body }, signal) => {
       const credential = await credentialOf(caller);
-      const headers = new Headers({ "content-type": contentType, accept: "application/json" });
+      const headers = new Headers({ "content-type": contentType, accept: SHORT_ANSWER });
       if (userAgent !== "") headers.set("user-agent", userAgent);
       const response = await upstream.send(credential, {
         method: verb === "create" ? "POST" : "PATCH",

@@ -23,6 +23,7 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/record"
 )
 
@@ -37,6 +38,8 @@ type event struct {
 	Pod     podReference `json:"pod"`
 	Reason  string       `json:"reason"`
 	Message string       `json:"message"`
+	// Group has it recorded by way of events.k8s.io/v1, as kube-proxy does.
+	Group bool `json:"group"`
 }
 
 type token struct {
@@ -85,6 +88,11 @@ func run(kubeconfig string) error {
 	broadcaster := record.NewBroadcaster()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
 	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: "edge-1"})
+	groupBroadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	if err := groupBroadcaster.StartRecordingToSinkWithContext(context.Background()); err != nil {
+		return err
+	}
+	groupRecorder := groupBroadcaster.NewRecorder(scheme.Scheme, "kube-proxy")
 
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
@@ -95,7 +103,12 @@ func run(kubeconfig string) error {
 		}
 		switch {
 		case c.Event != nil:
-			recorder.Event(c.Event.Pod.reference(), corev1.EventTypeNormal, c.Event.Reason, c.Event.Message)
+			pod := c.Event.Pod.reference()
+			if c.Event.Group {
+				groupRecorder.Eventf(pod, nil, corev1.EventTypeNormal, c.Event.Reason, "Testing", "%s", c.Event.Message)
+			} else {
+				recorder.Event(pod, corev1.EventTypeNormal, c.Event.Reason, c.Event.Message)
+			}
 		case c.Token != nil:
 			out.print(askToken(client, *c.Token))
 		case c.Review != nil:

@@ -83,6 +83,47 @@ for (const outage of ["refused", "black-holed"] as const) {
   );
 }
 
+scenario("S19 a recorder of events.k8s.io is served as well", async (site) => {
+  await prepareEdge(site);
+  const pod = await createEdgePod(site, "web");
+  const proxy = await site.proxy({ identities: [nodeIdentity(site)] });
+  const asker = site.use(site.cluster.asker(proxy.kubeconfig("node")));
+  const record = async (reason: string, requests: number) => {
+    await asker.event(pod, reason, `about ${reason}`, { group: true });
+    // This recorder sends each on a goroutine of its own.
+    const sent = () => asker.requests("POST").length + asker.requests("PATCH").length;
+    await until("the recorder to be done", () => sent() === requests, { timeoutMs: PATIENCE_MS });
+  };
+  await record("Before", 1);
+  await site.cluster.link.refuse();
+  await noticeDown(proxy);
+  await record("First", 2);
+  await record("Second", 3);
+  // The same again becomes a series.
+  await record("First", 4);
+  await record("Before", 5);
+  assert.deepEqual(asker.requests("POST").map(({ status }) => status), [201, 201, 201]);
+  assert.deepEqual(asker.requests("PATCH").map(({ status }) => status), [200, 200]);
+  await site.cluster.link.restore();
+  await until(
+    "the journal to be empty",
+    async () => await proxy.metric("edge_agent_proxy_journal_delivered_total") === 4,
+    {
+      timeoutMs: PATIENCE_MS,
+    },
+  );
+  const path = `/apis/events.k8s.io/v1/namespaces/${site.namespace}/events`;
+  const { items } = await site.cloud<
+    { items: { reason: string; note: string; series?: { count: number } }[] }
+  >(path);
+  const found = items.map(({ reason, note, series }) => [reason, note, series?.count]);
+  assert.deepEqual(found.sort(), [
+    ["Before", "about Before", 2],
+    ["First", "about First", 2],
+    ["Second", "about Second", undefined],
+  ]);
+});
+
 scenario("S19 an Event in flight when the black hole opens is there once", async (site) => {
   await prepareEdge(site);
   const pod = await createEdgePod(site, "web");
