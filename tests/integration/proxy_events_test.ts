@@ -91,6 +91,9 @@ Deno.test("S19 Events made link-down reach the cloud in order, once, over a rest
   assert.equal(await journaled(site.proxy), 4);
   const proxy = await site.restart();
   assert.equal(await journaled(proxy), 4);
+  // What was written before the restart is known in full after it.
+  const again = await (await patch(proxy, "web.2", { count: 7 })).json();
+  assert.deepEqual([again.count, again.reason], [7, "Started"]);
   site.link.set({ state: "up" });
   await empties(proxy);
   assert.deepEqual(writes(site), [
@@ -99,19 +102,20 @@ Deno.test("S19 Events made link-down reach the cloud in order, once, over a rest
     "create 201",
     "patch web.0 200",
     "patch web.1 200",
+    "patch web.2 200",
   ]);
   const { url, user } = site.cloud.audit.entries.filter(isEventWrite)[1]!;
   assert.match(url, /\?fieldManager=kubelet$/);
   assert.equal(user, "system:node:edge-1");
   assert.deepEqual(
     stored(site).map(({ metadata: { name }, count }) => `${name} ${count}`),
-    ["web.0 2", "web.1 2", "web.2 1"],
+    ["web.0 2", "web.1 2", "web.2 7"],
   );
-  assert.equal(await proxy.metric("edge_agent_proxy_journal_delivered_total"), 4);
+  assert.equal(await proxy.metric("edge_agent_proxy_journal_delivered_total"), 5);
   // And never again.
   await (await site.restart()).fetch("/version").then((response) => response.body?.cancel());
   await linkIs(site.proxy, "up");
-  assert.equal(writes(site).length, 5);
+  assert.equal(writes(site).length, 6);
 });
 
 Deno.test("S19 an Event that is cut in flight is sent again, and is there once", async () => {

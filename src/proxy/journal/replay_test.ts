@@ -110,6 +110,17 @@ Deno.test("run() waits for a busy cloud, as long as it asks for, and goes on whe
   assert.equal(journal.size, 0);
 });
 
+Deno.test("run() merges patches into one that waits for the cloud", async () => {
+  await using world = setUp();
+  const { journal, script, clock } = world;
+  script.set("a", [503]);
+  journal.append(entryOf("patch", "a"));
+  world.start();
+  await clock.advance(0);
+  journal.append(entryOf("patch", "a"));
+  assert.equal(journal.size, 1);
+});
+
 Deno.test("run() gives up what breaks the cloud again and again", async () => {
   await using world = setUp();
   const { journal, sent, script, dropped, clock } = world;
@@ -139,13 +150,14 @@ Deno.test("run() lets a rejected credential hold back nobody else, and no Event 
   script.set("a", [unreachable(true)]);
   journal.append(entryOf("create", "a"));
   journal.append(entryOf("create", "b"));
+  journal.append(entryOf("patch", "a", "identity:b"));
   journal.append(entryOf("patch", "b", "identity:b"));
   journal.append(entryOf("create", "c", "identity:b"));
   world.start();
   await clock.advance(0);
   assert.deepEqual(sent, ["create a", "create c"]);
   await clock.advance(60_000);
-  assert.deepEqual(sent.slice(2), ["create a", "create b", "patch b"]);
+  assert.deepEqual(sent.slice(2), ["create a", "create b", "patch a", "patch b"]);
 });
 
 Deno.test("run() takes a 403 for the authorizer's slow start before it believes it", async () => {
