@@ -47,8 +47,12 @@ const spec = (uid = "u1") => ({
   boundObjectRef: { kind: "Pod", apiVersion: "v1", name: "web", uid },
 });
 
-const ask = (proxy: TestProxy, uid?: string, init: RequestInit & { as?: null } = {}) =>
-  proxy.fetch(TOKEN, {
+const ask = (
+  proxy: TestProxy,
+  uid?: string,
+  { path = TOKEN, ...init }: RequestInit & { as?: null; path?: string } = {},
+) =>
+  proxy.fetch(path, {
     method: "POST",
     body: JSON.stringify({ spec: spec(uid) }),
     ...init,
@@ -84,18 +88,9 @@ Deno.test("S15 a TokenRequest link-down is given the last real token for that po
       ask(proxy, "u1", { as: null }),
       ask(proxy, "u1", { as: null, headers: { authorization: "Bearer pod-token" } }),
       ask(proxy, "u1", { headers: { "impersonate-user": "x" } }),
-      proxy.fetch(TOKEN.replace("/web/", "/db/"), {
-        method: "POST",
-        body: JSON.stringify({ spec: spec() }),
-      }),
-      proxy.fetch(TOKEN.replace("/default/", "/kube-system/"), {
-        method: "POST",
-        body: JSON.stringify({ spec: spec() }),
-      }),
-      proxy.fetch(`${TOKEN}?dryRun=All`, {
-        method: "POST",
-        body: JSON.stringify({ spec: spec() }),
-      }),
+      ask(proxy, "u1", { path: TOKEN.replace("/web/", "/db/") }),
+      ask(proxy, "u1", { path: TOKEN.replace("/default/", "/kube-system/") }),
+      ask(proxy, "u1", { path: `${TOKEN}?dryRun=All` }),
     ]
   ) {
     assert.equal(await statusOf(await other), 504);
