@@ -44,6 +44,9 @@ const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH = 5;
 const MAX_PREFIX_LENGTH = 58;
 
+/** What event recorders make of names; anything else the cloud may judge. */
+const NAME = /^[A-Za-z0-9][-A-Za-z0-9._:]{0,252}$/;
+
 /**
  * Reads the write of an Event; undefined for one that only the cloud can judge: broken, too large, in
  * another encoding, or a patch that does not simply set values.
@@ -78,7 +81,7 @@ function readCreate(
   const { name: given, generateName, namespace = info.namespace } = event.metadata;
   if (namespace !== info.namespace) return undefined;
   const name = text(given) ?? generatedName(text(generateName), random);
-  if (name === undefined) return undefined;
+  if (name === undefined || !NAME.test(name)) return undefined;
   const path = eventPath(info, name);
   const metadata = { ...event.metadata, name, namespace };
   const named = { ...event, metadata };

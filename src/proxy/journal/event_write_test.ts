@@ -103,6 +103,12 @@ Deno.test.each<{ name: string; method: string; type: string; body: unknown }>([
     body: { metadata: { name: "a", namespace: "other" } },
   },
   { name: "no name", method: "POST", type: JSON_TYPE, body: { metadata: {} } },
+  {
+    name: "a name that is none",
+    method: "POST",
+    type: JSON_TYPE,
+    body: { metadata: { name: "\ud800" } },
+  },
   { name: "another kind", method: "POST", type: JSON_TYPE, body: { kind: "Pod", ...EVENT } },
   { name: "YAML", method: "POST", type: "application/yaml", body: EVENT },
   { name: "broken protobuf", method: "POST", type: PROTOBUF_TYPE, body: EVENT },

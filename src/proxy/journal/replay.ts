@@ -25,6 +25,8 @@ export interface ReplayOptions {
   send(entry: JournalEntry, signal: AbortSignal): Promise<Response>;
   /** Called for each Event that arrived. */
   delivered(): void;
+  /** Called when an entry was dropped over an error that nobody foresaw. */
+  failed(error: unknown): void;
   /** Called when the journal has become empty again, with the number of Events that arrived since. */
   emptied(count: number): void;
 }
@@ -128,8 +130,11 @@ export class Replay {
         journal.drop(queued.seq, "credential");
         return "done";
       }
-      if (!(error instanceof UnreachableError)) throw error;
-      return error.answered ? "hold" : { waitMs: 0 };
+      if (error instanceof UnreachableError) return error.answered ? "hold" : { waitMs: 0 };
+      // It would fail again after each restart, and take the agent with it.
+      journal.drop(queued.seq, "damaged");
+      this.#options.failed(error);
+      return "done";
     }
   }
 

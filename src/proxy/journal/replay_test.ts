@@ -40,6 +40,7 @@ function setUp() {
   const sent: string[] = [];
   const script = new Map<string, Reaction[]>();
   const emptied: number[] = [];
+  const failed: string[] = [];
   const stop = new AbortController();
   let running = Promise.resolve();
   const replay = new Replay({
@@ -65,10 +66,11 @@ function setUp() {
       return Promise.resolve(new Response("{}", { status, headers }));
     },
     delivered: () => {},
+    failed: (error) => failed.push(String(error)),
     emptied: (count) => emptied.push(count),
   });
   return {
-    ...{ clock, journal, known, sent, script, dropped, emptied },
+    ...{ clock, journal, known, sent, script, dropped, emptied, failed },
     async [Symbol.asyncDispose]() {
       stop.abort();
       await running;
@@ -200,6 +202,17 @@ Deno.test("run() drops what is refused and what nobody can speak for, and goes o
   assert.deepEqual(sent, ["create a", "create b", "create c"]);
   assert.deepEqual(dropped, ["refused", "credential"]);
   assert.equal(journal.size, 0);
+});
+
+Deno.test("run() drops what fails in a way that nobody foresaw, and says so", async () => {
+  await using world = setUp();
+  const { journal, script, dropped, failed, clock } = world;
+  script.set("a", [new TypeError("invalid header")]);
+  for (const name of ["a", "b"]) journal.append(entryOf("create", name));
+  world.start();
+  await clock.advance(0);
+  assert.deepEqual([dropped, journal.size], [["damaged"], 0]);
+  assert.match(failed[0] ?? "", /invalid header/);
 });
 
 Deno.test("run() keeps what it was sending when it is told to stop", async () => {

@@ -1,5 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
+import { errorMessage } from "../../kernel/errors.ts";
 import { readEvent } from "../../kube/event_object.ts";
 import { applyMergePatch } from "../../kube/merge_patch.ts";
 import { parseJson } from "../../kube/codec/json.ts";
@@ -72,6 +73,8 @@ export function startJournal(
       return await fromCloud(response, caller);
     },
     delivered: () => metrics.journalDelivered.inc(),
+    failed: (error) =>
+      logger.error("cannot send a journaled Event: it was dropped", { error: errorMessage(error) }),
     emptied: (events) => logger.info("sent the Events of the outage", { events }),
   });
   return { journal, knownEvents, replay };
