@@ -12,6 +12,12 @@ export interface AnswerLimits {
   maxAgeMs: number;
 }
 
+/** When an answer was given: by the monotonic clock if that was in this process, else by the wall clock. */
+type Given = { monotonicMs: number } | { wallMs: number };
+
+/** A wall clock before this was not set yet: a device without a battery begins in 1970. */
+const CLOCK_SET_MS = Date.UTC(2025, 0, 1);
+
 /**
  * Answers to questions that only the cloud can answer, kept for the time without it: by caller and question,
  * one per encoding. The question, which may hold a token, is kept as its SHA-256 alone.
@@ -22,7 +28,7 @@ export class BoundedAnswers {
   readonly #clock: Clock;
   readonly #limits: AnswerLimits;
   /** Key -> when it was given; read at the first use. Oldest first. */
-  #index: Map<string, number> | undefined;
+  #index: Map<string, Given> | undefined;
 
   /** @param kind first part of every key, which tells the store what to seal */
   constructor(kind: string, kept: KeptAnswers, clock: Clock, limits: AnswerLimits) {
@@ -37,9 +43,9 @@ export class BoundedAnswers {
     const index = this.#index ??= this.#load();
     this.#kept.keep(key, answer);
     index.delete(key);
-    index.set(key, this.#clock.now());
-    for (const [old, atMs] of index) {
-      const expired = this.#clock.now() - atMs > this.#limits.maxAgeMs;
+    index.set(key, { monotonicMs: this.#clock.monotonic() });
+    for (const [old, given] of index) {
+      const expired = (this.#ageMs(given) ?? 0) > this.#limits.maxAgeMs;
       if (!expired && index.size <= this.#limits.maxCount) break;
       index.delete(old);
       this.#kept.forget(old);
@@ -53,13 +59,12 @@ export class BoundedAnswers {
     accept: string | null,
     maxAgeMs: number = Infinity,
   ): KeptAnswer | undefined {
-    const answers = this.#kept.keys(this.#keyOf(caller, question)).flatMap((key) =>
-      this.#kept.get(key) ?? []
-    ).filter(({ atMs }) => {
-      const ageMs = this.#clock.now() - atMs;
-      // From the future: the clock was put back, and nobody knows how old it is.
-      return maxAgeMs === Infinity || (ageMs >= 0 && ageMs <= maxAgeMs);
-    });
+    const index = this.#index ??= this.#load();
+    const answers = this.#kept.keys(this.#keyOf(caller, question)).filter((key) => {
+      const given = index.get(key);
+      return maxAgeMs === Infinity ||
+        (given !== undefined && (this.#ageMs(given) ?? Infinity) <= maxAgeMs);
+    }).flatMap((key) => this.#kept.get(key) ?? []);
     return answers[negotiate(accept, answers.map(({ headers }) => headers["content-type"] ?? ""))];
   }
 
@@ -75,10 +80,17 @@ export class BoundedAnswers {
     return `${this.#prefix}${caller}\n${hash}\n`;
   }
 
-  #load(): Map<string, number> {
+  /** Undefined when a wall clock that was wrong, then or now, leaves it unknown. */
+  #ageMs(given: Given): number | undefined {
+    if ("monotonicMs" in given) return this.#clock.monotonic() - given.monotonicMs;
+    const ageMs = this.#clock.now() - given.wallMs;
+    return given.wallMs < CLOCK_SET_MS || ageMs < 0 ? undefined : ageMs;
+  }
+
+  #load(): Map<string, Given> {
     const entries = this.#kept.keys(this.#prefix).map((key) =>
-      [key, this.#kept.get(key)?.atMs ?? 0] as const
+      [key, { wallMs: this.#kept.get(key)?.atMs ?? 0 }] as const
     );
-    return new Map(entries.sort(([, a], [, b]) => a - b));
+    return new Map(entries.sort(([, a], [, b]) => a.wallMs - b.wallMs));
   }
 }
