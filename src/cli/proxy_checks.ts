@@ -30,6 +30,7 @@ export function checkProxy(section: unknown, issues: Issues): void {
       add(["identities", i, "name"], `must differ from that of proxy.identities[${first}]`);
     }
   });
+  checkCommonNames(identities, section.clientCA !== undefined, add);
 
   if (!isSection(plain)) return;
   if (typeof plain.identity === "string" && !names.includes(plain.identity)) {
@@ -40,6 +41,27 @@ export function checkProxy(section: unknown, issues: Issues): void {
       ["plain", "listen"],
       "must be a loopback address such as 127.0.0.1, as everyone who reaches it is taken for the identity",
     );
+  }
+}
+
+/** Certificates say who somebody is only if they can be verified, and if it is clear who that is. */
+function checkCommonNames(
+  identities: readonly unknown[],
+  canVerify: boolean,
+  add: (path: (string | number)[], message: string) => void,
+): void {
+  const names = identities.map((each) => isSection(each) ? each.commonName : undefined);
+  names.forEach((name, i) => {
+    if (name === undefined) return;
+    const first = names.indexOf(name);
+    const path = ["identities", i, "commonName"];
+    if (first < i) add(path, `must differ from that of proxy.identities[${first}]`);
+    if (!canVerify) {
+      add(path, `needs "proxy.clientCA", which client certificates are verified with`);
+    }
+  });
+  if (canVerify && names.every((name) => name === undefined)) {
+    add(["clientCA"], `needs a "commonName" in one of proxy.identities, or it would know nobody`);
   }
 }
 

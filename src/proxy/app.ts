@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { errorMessage } from "../kernel/errors.ts";
 import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
 import { statusResponse } from "../kube/status.ts";
+import type { Peer } from "../platform/client_certificate.ts";
 import type { ProxyRequest } from "./upstream/forward.ts";
 import { createGetLane } from "./lanes/get_lane.ts";
 import type { Caller } from "./identity/identity.ts";
@@ -25,16 +26,19 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** Read to here all the same: a client that is still sending would see a reset, not the 413. */
 const MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES;
 
+/** What the app asks beside the lanes. */
+export interface ProxyAppOptions {
+  /** Who sent a request, over a connection of that peer. */
+  callerOf(headers: Headers, peer?: Peer): Promise<Caller>;
+  /** Told of handlers that fail in a way that nobody foresaw. */
+  logger: Logger;
+}
+
 /** The lite-apiserver as a Hono app. */
 export function createProxyApp(
   context: LaneContext,
-  options: {
-    /** Who sent a request. */
-    callerOf(headers: Headers): Caller;
-    /** Told of handlers that fail in a way that nobody foresaw. */
-    logger: Logger;
-  },
-): Hono {
+  options: ProxyAppOptions,
+): Hono<{ Bindings: { peer?: Peer } }> {
   const handlers: Record<Lane, LaneHandler> = {
     list: createListLane(context),
     watch: createWatchLane(context),
@@ -49,8 +53,8 @@ export function createProxyApp(
     forward: createPassLane(context, "forward"),
     upgrade: createUpgradeLane(context),
   };
-  const app = new Hono();
-  app.all("*", async ({ req: { raw } }) => {
+  const app = new Hono<{ Bindings: { peer?: Peer } }>();
+  app.all("*", async ({ req: { raw }, env }) => {
     const { path, query } = splitUrl(raw.url);
     let info: RequestInfo;
     try {
@@ -65,7 +69,7 @@ export function createProxyApp(
       query,
       headers: raw.headers,
       info,
-      caller: options.callerOf(raw.headers),
+      caller: await options.callerOf(raw.headers, env.peer),
       signal: AbortSignal.any([raw.signal, context.stop]),
       readBody: () => readBody(raw),
     };

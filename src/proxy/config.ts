@@ -15,6 +15,8 @@ const Credential = {
 export const IdentityConfig = z.strictObject({
   /** Names the token file `tokens/<name>` and the kubeconfig `kubeconfigs/<name>.kubeconfig` in the state directory. */
   name: z.string().check(z.regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "must be a DNS label")),
+  /** CN of the client certificates, vouched for by `clientCA`, that are this identity's. */
+  commonName: z.optional(z.string().check(z.minLength(1))),
   ...Credential,
 });
 export type IdentityConfig = z.output<typeof IdentityConfig>;
@@ -33,8 +35,17 @@ export const ProxyConfig = z.strictObject({
     caFile: z.optional(FilePath),
   }),
   identities: z.prefault(z.array(IdentityConfig), []),
+  /** PEM of the authorities whose client certificates say who a client is (Deno 2.9 or later). */
+  clientCA: z.optional(FilePath),
   /** Lets clients with bearer tokens of the cluster (pods) through with their own token. */
   passthrough: z.prefault(z.boolean(), true),
+  /** Audiences of ServiceAccount tokens that the API server takes, beside its issuer's name. */
+  tokenAudiences: z.prefault(z.array(z.string()), []),
+  /**
+   * How long past its end a ServiceAccount's token may read what is cached while the link is down. Without
+   * limit unless set: an outage may last for days, and nobody can renew a token meanwhile.
+   */
+  offlineTokenGrace: z.optional(Duration),
   /** A plain-HTTP listener on loopback whose every client is taken for `identity`. Off unless set. */
   plain: z.optional(z.strictObject({ listen: HostPort, identity: z.string() })),
   /**

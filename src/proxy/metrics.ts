@@ -16,6 +16,7 @@ export interface ProxyMetrics {
   journaled: Gauge;
   journalDelivered: Counter;
   journalDropped: Counter<"reason">;
+  rotations: Counter;
 }
 
 /** Registers the proxy's metrics. @param scopes how many scopes are known, asked at each scrape */
@@ -89,6 +90,11 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
       name: "edge_agent_proxy_journal_dropped_total",
       help: "Journaled Events that were given up by reason.",
       labelNames: ["reason"],
+      registers,
+    }),
+    rotations: new Counter({
+      name: "edge_agent_proxy_rotations_total",
+      help: "Replaced credentials, certificates and authorities that were taken up.",
       registers,
     }),
   };

@@ -1,17 +1,19 @@
 import { formatGvr } from "../kube/request_info.ts";
+import type { Identities } from "./identity/identity.ts";
 import type { Link } from "./link/link.ts";
 import type { Scopes } from "./hub/scopes.ts";
 import type { Journal } from "./journal/journal.ts";
 
 /** What `/status` shows of the proxy. */
 export function proxyStatus(
-  { url, plainUrl, server, link, scopes, journal }: {
+  { url, plainUrl, server, link, scopes, journal, identities }: {
     url: string;
     plainUrl: string | undefined;
     server: string;
     link: Link;
     scopes: Scopes;
     journal: Journal;
+    identities: Pick<Identities, "status">;
   },
 ): Record<string, unknown> {
   return {
@@ -26,12 +28,16 @@ export function proxyStatus(
       sizeBytes: journal.sizeBytes,
       oldestAtMs: journal.oldestAtMs,
     },
+    identities: identities.status().map(({ expiresAtMs, ...identity }) => ({
+      ...identity,
+      expiresAt: expiresAtMs === undefined ? undefined : new Date(expiresAtMs).toISOString(),
+    })),
     scopes: [...scopes.hubs()].map(({ hub, reflected }) => {
       const { scope, freshness, resourceVersion } = hub;
       const selector = [scope.labelSelector, scope.fieldSelector].filter((each) => each !== "");
       return {
         // A bearer's hash is no secret, but nobody reads 64 digits.
-        caller: scope.caller.slice(0, 24),
+        caller: scope.caller.replace(/^(bearer:.{17}).*$/, "$1"),
         resource: formatGvr(scope),
         namespace: scope.namespace,
         selector: selector.join(" "),

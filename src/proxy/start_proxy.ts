@@ -2,16 +2,18 @@ import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
 import { AgentError, errorMessage } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
-import { serveHttps } from "../platform/https_server.ts";
+import { type PeerHandler, serveHttps } from "../platform/https_server.ts";
 import { serveHttp } from "../platform/net.ts";
-import { createProxyApp } from "./app.ts";
+import { createProxyApp, type ProxyAppOptions } from "./app.ts";
 import { Connections } from "./upstream/connections.ts";
 import type { ProxyConfig } from "./config.ts";
-import { hashToken } from "./upstream/credentials.ts";
-import { Forwarder, fromCloud, readable } from "./upstream/forward.ts";
-import { type Caller, Identities } from "./identity/identity.ts";
 import type { Journal } from "./journal/journal.ts";
 import { startJournal } from "./journal/start_journal.ts";
+import { Forwarder } from "./upstream/forward.ts";
+import type { Identities } from "./identity/identity.ts";
+import { ListenerFiles } from "./identity/listener_files.ts";
+import { loadIdentities } from "./identity/load_identities.ts";
+import { startRotations } from "./identity/start_rotations.ts";
 import { KeptAnswers } from "./store/kept.ts";
 import { LastAlive } from "./link/last_alive.ts";
 import type { LaneContext } from "./lanes/lane_context.ts";
@@ -25,8 +27,9 @@ import { Prober } from "./link/prober.ts";
 import { formatScope } from "./hub/scope.ts";
 import { Scopes } from "./hub/scopes.ts";
 import { SeenVersions } from "./lanes/seen_versions.ts";
-import { loadServingCertificate } from "./identity/serving_certificate.ts";
 import { StateStore } from "./store/state_store.ts";
+import { reflectorSend } from "./upstream/reflector_send.ts";
+import { Renewals } from "./upstream/renewals.ts";
 import { Upstream } from "./upstream/upstream.ts";
 import { resolveServer } from "./upstream/upstream_server.ts";
 
@@ -54,27 +57,25 @@ export interface RunningProxy extends AsyncDisposable {
   readonly link: Link;
   readonly scopes: Scopes;
   readonly journal: Journal;
+  readonly identities: Identities;
 }
 
 /** Puts the parts together and serves. What fails is undone. */
 export async function startProxy(config: ProxyConfig, ports: ServingPorts): Promise<RunningProxy> {
   const { fs, clock, stateDir, random, logger, metrics } = ports;
-  const { listen, passthrough, plain, upstream: upstreamConfig } = config;
+  const { listen, plain, upstream: upstreamConfig } = config;
   // Disposed in reverse: what is registered last is stopped first.
   await using stack = new AsyncDisposableStack();
   const server = await resolveServer(upstreamConfig, fs);
   await fs.mkdir(stateDir, 0o700);
-  const { identities, tokens } = await Identities.load(config.identities, {
-    stateDir,
-    passthrough,
-    fs,
-    clock,
-    randomToken: () => hashToken(crypto.randomUUID() + crypto.randomUUID()),
-  });
-  const { cert, key, ca } = await loadServingCertificate(servedHosts(listen.hostname), {
+  const listenerFiles = new ListenerFiles({
     fs,
     stateDir,
+    now: () => clock.now(),
+    hosts: servedHosts(listen.hostname),
+    clientCaFile: config.clientCA,
   });
+  const texts = await listenerFiles.load();
   const writtenAtMs = await lastWritten(ports);
   const store = stack.use(await openStore(ports));
   const connections = new Connections(server);
@@ -85,9 +86,13 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
 
   const stop = new AbortController();
   const kept = new KeptAnswers(store, clock);
+  const renewals = new Renewals();
+  const { identities, tokens } = await loadIdentities(config, {
+    ...{ fs, clock, stateDir, kept, link, upstream, renewals, signal: stop.signal },
+  });
   const lastAlive = stack.use(new LastAlive(link, kept, writtenAtMs));
   const scopes = createScopes(
-    { store, link, kept, upstream, identities },
+    { store, link, kept, upstream, identities, renewals },
     config,
     ports,
     stop.signal,
@@ -115,20 +120,22 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     stop: stop.signal,
   };
 
-  const handlerFor = (callerOf: (headers: Headers) => Caller) => {
+  const handlerFor = (callerOf: ProxyAppOptions["callerOf"]): PeerHandler => {
     const app = createProxyApp(context, { callerOf, logger });
-    return (request: Request) => app.fetch(request);
+    return (request, peer) => app.fetch(request, { peer });
   };
-  const handler = handlerFor((headers) => identities.callerOf(headers));
-  const tls = stack.use(await serveHttps({ ...listen, tls: { cert, key } }, handler));
+  const handler = handlerFor((headers, peer) => identities.callerOf(headers, peer));
+  const tls = stack.use(await serveHttps({ ...listen, tls: texts }, handler));
   let plainUrl: string | undefined;
   if (plain !== undefined) {
     const caller = identities.named(plain.identity);
-    const { port } = stack.use(serveHttp(plain.listen, handlerFor(() => caller)));
+    const { port } = stack.use(serveHttp(plain.listen, handlerFor(() => Promise.resolve(caller))));
     plainUrl = `http://${plain.listen.hostname}:${port}`;
   }
   const url = serverUrl(listen.hostname, tls.port);
-  await writeKubeconfigs({ url, ca }, tokens, { fs, stateDir });
+  const { ca } = listenerFiles;
+  const writeAllKubeconfigs = () => writeKubeconfigs({ url, ca }, tokens.all, { fs, stateDir });
+  await writeAllKubeconfigs();
   for (const { name, error } of await identities.unusable()) {
     // The files may still come (a first boot): worth a warning, not an end.
     const message = "cannot speak for an identity yet: its credential can not be read";
@@ -139,6 +146,14 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     link.run(stop.signal),
     replay.run(stop.signal),
     startPrefetch(context, config, logger),
+    startRotations(
+      {
+        ...{ identities, tokens, connections, renewals, listenerFiles, listener: tls },
+        writeKubeconfigs: writeAllKubeconfigs,
+      },
+      ports,
+      stop.signal,
+    ),
   ]);
   stack.defer(async () => void await background);
   stack.defer(() => stop.abort());
@@ -152,6 +167,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     link,
     scopes,
     journal,
+    identities,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -187,12 +203,13 @@ function createScopes(
     kept: KeptAnswers;
     upstream: Upstream;
     identities: Identities;
+    renewals: Renewals;
   },
   config: ProxyConfig,
   ports: ServingPorts,
   signal: AbortSignal,
 ): Scopes {
-  const { store, link, kept, upstream, identities } = parts;
+  const { store, link, kept, upstream, identities, renewals } = parts;
   const { clock, random, logger, metrics } = ports;
   return new Scopes({
     store,
@@ -201,12 +218,8 @@ function createScopes(
     random,
     signal,
     limits: config.eventWindow,
-    sendFor: (scope) => async (pathAndQuery, { accept, purpose, signal }) => {
-      const headers = new Headers({ accept, "user-agent": "edge-agent" });
-      const credential = await readable(identities.credentialOf(scope.caller));
-      const request = { method: "GET", pathAndQuery, headers, purpose, signal };
-      return await fromCloud(await upstream.send(credential, request), scope.caller);
-    },
+    renewal: (scope) => renewals.signal(scope.caller),
+    sendFor: (scope) => reflectorSend(scope.caller, { upstream, identities, renewals }),
     deleted: (scope, key) => kept.forgetObject(scope.caller, scope, key),
     rejected: (caller) => kept.forgetCaller(caller),
     relisted: (scope, differences) => {

@@ -21,6 +21,8 @@ export interface ScopesOptions {
   random: () => number;
   /** Ends every reflector. */
   signal: AbortSignal;
+  /** Aborts when the credential of a scope's caller was replaced: what waits for a better one goes on. */
+  renewal(scope: Scope): AbortSignal;
   /** Sends on behalf of a scope's caller. */
   sendFor(scope: Scope): Send;
   /** An object is known to be gone. */
@@ -121,7 +123,7 @@ export class Scopes {
   reflect(scope: Scope, options: { resumed?: boolean } = {}): Hub {
     const entry = this.#entry(scope);
     if (entry.reflecting === undefined) {
-      const { clock, random, link, signal, sendFor, failed } = this.#options;
+      const { clock, random, link, signal, sendFor, renewal, failed } = this.#options;
       const { hub } = entry;
       hub.beginReflecting(options.resumed ?? false);
       if (!link.isOpen) hub.linkDown();
@@ -159,7 +161,7 @@ export class Scopes {
         },
         backoff: new Backoff(clock, { random }),
         monotonic: () => clock.monotonic(),
-        pause: (ms, signal) => link.pause(ms, signal),
+        pause: (ms, signal) => link.pause(ms, AbortSignal.any([signal, renewal(scope)])),
         random,
       });
       entry.reflecting = reflector.run(AbortSignal.any([signal, stop.signal])).then(() => {

@@ -1,6 +1,6 @@
-import { timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
+import type { Peer } from "../../platform/client_certificate.ts";
 import type { Fs } from "../../platform/fs.ts";
 import type { IdentityConfig } from "../config.ts";
 import {
@@ -8,93 +8,86 @@ import {
   bearerCredential,
   type Credential,
   CredentialSource,
+  type CredentialStatus,
   hashToken,
 } from "../upstream/credentials.ts";
+import { LocalTokens } from "./local_tokens.ts";
+import { type ServiceAccounts, subjectKey } from "./service_accounts.ts";
 
-/** Who asks. `key` is the owner of everything that is kept for them. */
+/**
+ * Who asks. `key` is the owner of everything that is kept for them. `subject`: the ServiceAccount that a
+ * bearer's token proves.
+ */
 export type Caller =
   | { kind: "identity"; name: string; key: string }
-  | { kind: "bearer"; token: string; key: string }
+  | { kind: "bearer"; token: string; key: string; subject?: string }
   | { kind: "anonymous"; key: string };
 
 /** One configured identity at work. */
 interface Known {
   caller: Caller & { kind: "identity" };
-  /** SHA-256 of the local token: equal lengths, so the compare leaks nothing. */
-  digest: Uint8Array;
+  commonName: string | undefined;
   source: CredentialSource;
 }
 
 /** A node runs at most some hundred pods. */
 const MAX_BEARERS = 1_000;
 
-const encoder = new TextEncoder();
+const NOBODY: Caller = { kind: "anonymous", key: "anonymous" };
 
-/** The configured identities and the tokens by which local clients claim them. */
+/** The configured identities, and how clients claim them. */
 export class Identities {
   readonly #known: Known[];
+  readonly #tokens: LocalTokens;
+  readonly #serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused">;
   readonly #passthrough: boolean;
   /** The newest bearers, for the reflectors that run on them. */
   readonly #bearers = new Map<string, Credential>();
 
-  private constructor(known: Known[], passthrough: boolean) {
-    this.#known = known;
+  constructor(
+    configs: readonly IdentityConfig[],
+    options: {
+      passthrough: boolean;
+      tokens: LocalTokens;
+      serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused">;
+      fs: Fs;
+      clock: Clock;
+    },
+  ) {
+    const { passthrough, tokens, serviceAccounts, fs, clock } = options;
     this.#passthrough = passthrough;
+    this.#tokens = tokens;
+    this.#serviceAccounts = serviceAccounts;
+    this.#known = configs.map((config) => ({
+      caller: { kind: "identity", name: config.name, key: `identity:${config.name}` },
+      commonName: config.commonName,
+      source: new CredentialSource(config, fs, clock),
+    }));
   }
 
   /**
-   * Reads the local tokens `tokens/<name>` (0600), making those that are missing.
-   *
-   * @param randomToken an unguessable text
+   * Who sent a request with these headers over a connection of `peer`. What it says of itself with a
+   * credential counts before what its connection says, and nothing else does: a User-Agent decides nothing.
    */
-  static async load(
-    configs: readonly IdentityConfig[],
-    options: {
-      stateDir: string;
-      passthrough: boolean;
-      fs: Fs;
-      clock: Clock;
-      randomToken: () => string;
-    },
-  ): Promise<{ identities: Identities; tokens: Map<string, string> }> {
-    const { stateDir, passthrough, fs, clock, randomToken } = options;
-    const tokens = new Map<string, string>();
-    const known: Known[] = [];
-    await fs.mkdir(`${stateDir}/tokens`, 0o700);
-    for (const config of configs) {
-      const path = `${stateDir}/tokens/${config.name}`;
-      let token = await fs.exists(path) ? (await fs.readText(path)).trim() : "";
-      if (token === "") {
-        token = randomToken();
-        await fs.writeAtomic(path, encoder.encode(token + "\n"), 0o600);
-      }
-      tokens.set(config.name, token);
-      known.push({
-        caller: { kind: "identity", name: config.name, key: `identity:${config.name}` },
-        digest: encoder.encode(hashToken(token)),
-        source: new CredentialSource(config, fs, clock),
-      });
-    }
-    return { identities: new Identities(known, passthrough), tokens };
-  }
-
-  /** Who sent these headers. A User-Agent decides nothing. */
-  callerOf(headers: Headers): Caller {
-    const match = /^Bearer\s+(\S+)$/i.exec(headers.get("authorization") ?? "");
-    if (match === null) return { kind: "anonymous", key: "anonymous" };
-    const token = match[1]!;
-    const hash = hashToken(token);
-    const digest = encoder.encode(hash);
-    let found: Known | undefined;
-    // All of them, so that the time tells nothing about which one matched.
-    for (const known of this.#known) {
-      if (timingSafeEqual(known.digest, digest)) found = known;
-    }
-    if (found !== undefined) return found.caller;
-    if (!this.#passthrough) return { kind: "anonymous", key: "anonymous" };
-    const caller: Caller = { kind: "bearer", token, key: `bearer:${hash}` };
+  async callerOf(headers: Headers, peer?: Peer): Promise<Caller> {
+    const authorization = headers.get("authorization");
+    if (authorization === null) return this.#certified(peer);
+    const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
+    if (token === undefined) return NOBODY;
+    const name = this.#tokens.nameOf(token);
+    if (name !== undefined) return this.named(name);
+    if (!this.#passthrough) return NOBODY;
+    const subject = await this.#serviceAccounts.subjectOf(token);
+    if (subject !== undefined) return { kind: "bearer", token, key: subjectKey(subject), subject };
+    const caller: Caller = { kind: "bearer", token, key: `bearer:${hashToken(token)}` };
     this.#remember(caller.key, token);
     return caller;
+  }
+
+  #certified(peer: Peer | undefined): Caller {
+    if (peer === undefined) return NOBODY;
+    const found = this.#known.find(({ commonName }) => commonName === peer.commonName);
+    return found?.caller ?? NOBODY;
   }
 
   #remember(key: string, token: string): void {
@@ -112,7 +105,28 @@ export class Identities {
     return found;
   }
 
-  /** The caller of the plain listener that is bound to an identity. */
+  /** The callers and credentials of all identities. */
+  *sources(): Iterable<{ key: string; name: string; source: CredentialSource }> {
+    for (const { caller: { key, name }, source } of this.#known) yield { key, name, source };
+  }
+
+  /** How the credentials of the identities are doing. */
+  status(): ({ name: string } & CredentialStatus)[] {
+    return this.#known.map(({ caller: { name }, source }) => ({ name, ...source.status() }));
+  }
+
+  /** The cloud answered with that status code to what it was shown for a caller. @param key the caller's */
+  answered(key: string, { token }: Pick<Credential, "token">, status: number): void {
+    const known = this.#find(key);
+    if (known !== undefined) known.source.answered(status);
+    else if (token !== undefined && status === 401) this.#serviceAccounts.refused(token);
+  }
+
+  #find(key: string): Known | undefined {
+    return this.#known.find(({ caller }) => caller.key === key);
+  }
+
+  /** The identity of that name. */
   named(name: string): Caller {
     const known = this.#known.find(({ caller }) => caller.name === name);
     if (known === undefined) throw new RangeError(`No identity is named "${name}"`);
@@ -120,15 +134,16 @@ export class Identities {
   }
 
   /**
-   * The same by a caller's key, for what goes on after the request: an identity's current files, or the
-   * token by which a bearer was last seen.
+   * The same by a caller's key, for what goes on after the request: an identity's current files, a
+   * ServiceAccount's newest token, or the token by which a bearer was last seen.
    */
   credentialOf(key: string): Promise<Credential> {
-    const known = this.#known.find(({ caller }) => caller.key === key);
+    const known = this.#find(key);
     if (known !== undefined) return known.source.current();
-    const bearer = this.#bearers.get(key);
+    const token = this.#serviceAccounts.tokenOf(key);
+    const bearer = token === undefined ? this.#bearers.get(key) : bearerCredential(token);
     if (bearer === undefined) {
-      return Promise.reject(new Error("its bearer token is not known (yet)"));
+      return Promise.reject(new Error("there is no good bearer token of its (yet)"));
     }
     return Promise.resolve(bearer);
   }
@@ -137,7 +152,7 @@ export class Identities {
   credential(caller: Caller): Promise<Credential> {
     switch (caller.kind) {
       case "identity":
-        return this.#known.find((known) => known.caller.name === caller.name)!.source.current();
+        return this.#find(caller.key)!.source.current();
       case "bearer":
         return Promise.resolve(bearerCredential(caller.token));
       case "anonymous":

@@ -16,9 +16,10 @@ function assertFits(
   }
 }
 
+const NOW = Date.UTC(2026, 5, 1);
 const HOSTS = ["127.0.0.1", "localhost"];
 const load = (fs: FakeFs, hosts = HOSTS) =>
-  loadServingCertificate(hosts, { fs, stateDir: "/state" });
+  loadServingCertificate(hosts, { fs, stateDir: "/state", now: () => NOW });
 
 Deno.test("loadServingCertificate() makes one on the first start, its key for the owner alone", async () => {
   const fs = new FakeFs({ "/state/other": "" });

@@ -39,12 +39,13 @@ export function describeRequest({ method, path }: ProxyRequest): string {
 }
 
 /**
- * Whether the cloud is known to have accepted the caller's credential: only then may anything be kept for
+ * Whether the caller's credential is proven: an identity's by its local token or certificate, a
+ * ServiceAccount's by the cluster's keys, any other because the cloud accepted it before. Only then may anything be kept for
  * them or answered from what is kept.
  */
 export function isProven({ kept }: LaneContext, { caller }: ProxyRequest): boolean {
-  return caller.kind === "identity" ||
-    (caller.kind === "bearer" && kept.get(provenKey(caller.key)) !== undefined);
+  return caller.kind === "identity" || caller.kind === "bearer" &&
+      (caller.subject !== undefined || kept.get(provenKey(caller.key)) !== undefined);
 }
 
 /** Remembers that the cloud accepted the caller's credential. */

@@ -1,3 +1,4 @@
+import { parseAuthorities } from "../../platform/client_certificate.ts";
 import { createHttpClient, type HttpClient } from "../../platform/net.ts";
 import type { Credential } from "./credentials.ts";
 
@@ -77,6 +78,23 @@ export class Connections implements Disposable {
       default:
         return purpose satisfies never;
     }
+  }
+
+  /**
+   * Reads the authority again; if it is another one, nothing of what the former one vouched for is used for a
+   * new request.
+   *
+   * @returns whether it is another one
+   * @throws when it can't be read: the former one counts on
+   */
+  async renewAuthority(): Promise<boolean> {
+    const former = this.#ca;
+    const ca = await this.#server.ca();
+    if (former === undefined || ca === former) return false;
+    if (ca !== undefined) parseAuthorities(ca);
+    this[Symbol.dispose]();
+    this.#ca = ca;
+    return true;
   }
 
   /** A connection without any credential, of the caller's own. */

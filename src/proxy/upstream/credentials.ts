@@ -1,10 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
-import { UsageError } from "../../kernel/errors.ts";
+import { errorMessage, UsageError } from "../../kernel/errors.ts";
 import { Singleflight } from "../../kernel/singleflight.ts";
 import { parseKubeconfig } from "../../kube/kubeconfig.ts";
 import type { Fs } from "../../platform/fs.ts";
 import type { IdentityConfig } from "../config.ts";
+import { readClaims } from "../identity/jwt.ts";
 
 /** What the agent shows the cloud. */
 export interface Credential {
@@ -30,6 +31,15 @@ export function hashToken(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }
 
+/** What an operator wants to know of a credential. */
+export interface CredentialStatus {
+  kind: "certificate" | "token" | "none";
+  /** When it ends, ms since the Unix epoch; undefined if that is not known. */
+  expiresAtMs: number | undefined;
+  /** Why its files can't be read, or why the cloud does not take it; undefined if all is well. */
+  error: string | undefined;
+}
+
 /** Files are looked at again when this much time has passed. */
 const RECHECK_MS = 5_000;
 
@@ -42,6 +52,9 @@ export class CredentialSource {
   #checkedAt = -Infinity;
   #fingerprint = "";
   #current: Credential | undefined;
+  /** Why the files could not be read when they were last looked at. */
+  #unreadable: string | undefined;
+  #rejected = false;
 
   constructor(config: IdentityConfig, fs: Fs, clock: Clock) {
     this.#config = config;
@@ -71,12 +84,36 @@ export class CredentialSource {
         const version = (this.#current?.version ?? 0) + 1;
         this.#current = { key: `identity:${this.#config.name}`, version, ...credential };
         this.#fingerprint = fingerprint;
+        this.#rejected = false;
       }
+      this.#unreadable = undefined;
     } catch (error) {
+      this.#unreadable = errorMessage(error);
       // A file that is being replaced may be away for a moment: the last good one serves on.
       if (this.#current === undefined) throw error;
     }
     return this.#current;
+  }
+
+  /** The cloud answered: 401, or anything else. */
+  answered(status: number): void {
+    this.#rejected = status === 401;
+  }
+
+  /** How the credential is doing. */
+  status(): CredentialStatus {
+    const { certificate, token } = this.#current ?? {};
+    const rejected = this.#rejected ? "the API server answers 401 to it" : undefined;
+    const error = this.#unreadable ?? rejected;
+    if (certificate !== undefined) {
+      const expiresAtMs = Date.parse(new X509Certificate(certificate.cert).validTo);
+      return { kind: "certificate", expiresAtMs, error };
+    }
+    if (token !== undefined) {
+      const expiresAt = readClaims(token)?.expiresAt;
+      return { kind: "token", expiresAtMs: expiresAt && expiresAt * 1_000, error };
+    }
+    return { kind: "none", expiresAtMs: undefined, error };
   }
 
   /** The files of the credential, and how they are read. */
@@ -90,7 +127,12 @@ export class CredentialSource {
       const parsed = parseKubeconfig(await fs.readText(kubeconfig), kubeconfig, fs);
       return {
         paths: [kubeconfig, ...parsed.credentialFiles()],
-        read: () => parsed.credential(),
+        read: async () => {
+          const { certificate, token } = await parsed.credential();
+          if (certificate === undefined) return { token };
+          const { cert, key } = certificate;
+          return { certificate: checkPair(cert, key, kubeconfig, kubeconfig) };
+        },
       };
     }
     if (tokenFile !== undefined) {
@@ -101,7 +143,7 @@ export class CredentialSource {
       const keyPath = keyFile ?? certFile;
       const read = async () => {
         const [cert, key] = [await fs.readText(certFile), await fs.readText(keyPath)];
-        return { certificate: checkPem(cert, key, certFile, keyPath) };
+        return { certificate: checkPair(cert, key, certFile, keyPath) };
       };
       return { paths: [certFile, keyPath], read };
     }
@@ -111,21 +153,36 @@ export class CredentialSource {
   }
 }
 
-/** @throws {UsageError} when a PEM text has no certificate or no key */
-function checkPem(
-  cert: string,
-  key: string,
+/**
+ * The certificates and the key in two PEM texts. In the middle of a rotation the new certificate may lie
+ * beside the old key.
+ *
+ * @throws {UsageError} when one of them is missing or can't be read, or the key is another certificate's
+ */
+function checkPair(
+  certText: string,
+  keyText: string,
   certPath: string,
   keyPath: string,
 ): { cert: string; key: string } {
-  const [certificates, keys] = [pemBlocks(cert, /CERTIFICATE$/), pemBlocks(key, /PRIVATE KEY$/)];
-  if (certificates === "") {
+  const [cert, key] = [pemBlocks(certText, /CERTIFICATE$/), pemBlocks(keyText, /PRIVATE KEY$/)];
+  if (cert === "") {
     throw new UsageError(`Cannot read ${certPath}: it holds no PEM block "CERTIFICATE"`);
   }
-  if (keys === "") {
+  if (key === "") {
     throw new UsageError(`Cannot read ${keyPath}: it holds no PEM block "PRIVATE KEY"`);
   }
-  return { cert: certificates, key: keys };
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch (cause) {
+    const message = `Cannot use the certificate in ${certPath}: ${errorMessage(cause)}`;
+    throw new UsageError(message, { cause });
+  }
+  if (fits) return { cert, key };
+  throw new UsageError(
+    `Cannot use the certificate in ${certPath}: the key in ${keyPath} belongs to another one`,
+  );
 }
 
 /** The blocks of a kind: the kubelet keeps certificate and key in one file. */

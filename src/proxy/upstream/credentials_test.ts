@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import { FakeFs } from "../../../tests/testing/fake_fs.ts";
 import { UsageError } from "../../kernel/errors.ts";
+import { createCa, issueServingCert } from "../../kube/pki.ts";
 import type { IdentityConfig } from "../config.ts";
 import { bearerCredential, CredentialSource, hashToken } from "./credentials.ts";
 
 const pem = (kind: string, text: string) =>
   `-----BEGIN ${kind}-----\n${text}\n-----END ${kind}-----`;
-const CERT = pem("CERTIFICATE", "AAA");
-const CHAIN = pem("CERTIFICATE", "BBB");
-const KEY = pem("EC PRIVATE KEY", "CCC");
+const CA = await createCa("test");
+const [ONE, TWO] = [await issueServingCert(CA, ["one"]), await issueServingCert(CA, ["two"])];
+const [CERT, KEY] = [ONE.cert.trim(), ONE.key.trim()];
+/** The same key as older tools write it (SEC 1). */
+const EC_KEY = createPrivateKey(KEY).export({ type: "sec1", format: "pem" }).toString().trim();
+const CHAIN = CA.cert.trim();
 
 function source(config: Partial<IdentityConfig>, files: Record<string, string>) {
   const clock = new FakeClock();
@@ -20,20 +25,19 @@ function source(config: Partial<IdentityConfig>, files: Record<string, string>) 
 Deno.test("current() parts certificates and key when the kubelet keeps them in one file", async () => {
   const { source: one } = source(
     { certFile: "/pki/current.pem" },
-    { "/pki/current.pem": `junk\n${CERT}\n${KEY}\n${CHAIN}\n` },
+    { "/pki/current.pem": `junk\n${CERT}\n${EC_KEY}\n${CHAIN}\n` },
   );
   assert.deepEqual(await one.current(), {
     key: "identity:kubelet",
     version: 1,
-    certificate: { cert: `${CERT}\n${CHAIN}`, key: KEY },
+    certificate: { cert: `${CERT}\n${CHAIN}`, key: EC_KEY },
   });
 });
 
 Deno.test.each([
-  { name: "PKCS #8", kind: "PRIVATE KEY" },
-  { name: "RSA", kind: "RSA PRIVATE KEY" },
-])("current() reads certificate and $name key from two files", async ({ kind }) => {
-  const key = pem(kind, "KKK");
+  { name: "PKCS #8", key: KEY },
+  { name: "SEC 1", key: EC_KEY },
+])("current() reads certificate and $name key from two files", async ({ key }) => {
   const { source: two } = source(
     { certFile: "/c", keyFile: "/k" },
     { "/c": CERT, "/k": key },
@@ -99,20 +103,21 @@ users: [{ name: u, user: { client-certificate: pki/current.pem, client-key: pki/
 `;
   const { source: kubelet, clock, fs } = source({ kubeconfig: "/k/kubelet.conf" }, {
     "/k/kubelet.conf": kubeconfig,
-    "/k/pki/current.pem": "old",
+    "/k/pki/current.pem": ONE.cert + ONE.key,
   });
-  assert.equal((await kubelet.current()).certificate?.cert, "old");
+  assert.equal((await kubelet.current()).certificate?.cert, CERT);
   await clock.advance(5_000);
   assert.equal((await kubelet.current()).version, 1);
-  await fs.writeAtomic("/k/pki/current.pem", "new", 0o600);
+  await fs.writeAtomic("/k/pki/current.pem", TWO.cert + TWO.key, 0o600);
   await clock.advance(5_000);
   const { certificate, version } = await kubelet.current();
-  assert.deepEqual([certificate?.cert, certificate?.key, version], ["new", "new", 2]);
+  assert.deepEqual([certificate?.cert, version], [TWO.cert.trim(), 2]);
 });
 
 Deno.test.each<{ name: string; spoil: (fs: FakeFs) => Promise<void> }>([
   { name: "gone", spoil: (fs) => fs.remove("/c") },
   { name: "half written", spoil: (fs) => fs.writeAtomic("/c", CERT.slice(0, 20), 0o600) },
+  { name: "beside another's key", spoil: (fs) => fs.writeAtomic("/c", TWO.cert + KEY, 0o600) },
 ])(
   "current() serves the last good one while the file is $name, then the next",
   async ({ spoil }) => {
@@ -121,11 +126,44 @@ Deno.test.each<{ name: string; spoil: (fs: FakeFs) => Promise<void> }>([
     await spoil(fs);
     await clock.advance(5_000);
     assert.equal(await rotating.current(), first);
-    await fs.writeAtomic("/c", CHAIN + KEY, 0o600);
+    assert.notEqual(rotating.status().error, undefined);
+    await fs.writeAtomic("/c", TWO.cert + TWO.key, 0o600);
     await clock.advance(5_000);
-    assert.equal((await rotating.current()).certificate?.cert, CHAIN);
+    assert.equal((await rotating.current()).certificate?.cert, TWO.cert.trim());
+    assert.equal(rotating.status().error, undefined);
   },
 );
+
+Deno.test("status() says what is shown to the cloud and until when", async () => {
+  const { source: certified } = source({ certFile: "/c" }, { "/c": CERT + KEY });
+  assert.deepEqual(certified.status(), { kind: "none", expiresAtMs: undefined, error: undefined });
+  await certified.current();
+  const expiresAtMs = Date.UTC(2099, 11, 31, 23, 59, 59);
+  assert.deepEqual(certified.status(), { kind: "certificate", expiresAtMs, error: undefined });
+  const claims = { iss: "i", sub: "system:serviceaccount:a:b", aud: "i", iat: 1, exp: 3_600 };
+  const token = `e30.${btoa(JSON.stringify(claims)).replaceAll("=", "")}.e30`;
+  const { source: withToken } = source({ tokenFile: "/t" }, { "/t": token });
+  await withToken.current();
+  assert.deepEqual(withToken.status(), {
+    kind: "token",
+    expiresAtMs: 3_600_000,
+    error: undefined,
+  });
+});
+
+Deno.test("status() tells that the cloud refuses it until it accepts it or the files change", async () => {
+  const { source: refused, fs, clock } = source({ tokenFile: "/t" }, { "/t": "old" });
+  await refused.current();
+  refused.answered(401);
+  assert.match(refused.status().error ?? "", /401/);
+  refused.answered(403);
+  assert.equal(refused.status().error, undefined);
+  refused.answered(401);
+  await fs.writeAtomic("/t", "new", 0o600);
+  await clock.advance(5_000);
+  await refused.current();
+  assert.equal(refused.status().error, undefined);
+});
 
 Deno.test("current() throws a UsageError that names the identity when it has no files", async () => {
   await assert.rejects(source({}, {}).source.current(), /"kubelet"/);

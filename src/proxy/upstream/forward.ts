@@ -77,6 +77,7 @@ export class Forwarder {
       signal: request.signal,
     });
     const proxied = request.info.kind === "resource" && request.info.subresource === "proxy";
+    if (!proxied) this.#identities.answered(caller.key, credential, response.status);
     return await fromCloud(response, caller.key, { proxied });
   }
 
@@ -119,7 +120,7 @@ export async function fromCloud(
 ): Promise<Response> {
   const middlebox = !options.proxied && isMiddlebox(response);
   // A client that has the right token must not hear that it has not: a kubelet would exit.
-  const rejected = caller.startsWith("identity:") && response.status === 401;
+  const rejected = !options.proxied && caller.startsWith("identity:") && response.status === 401;
   if (!middlebox && !rejected) return response;
   await response.body?.cancel();
   const cause = rejected

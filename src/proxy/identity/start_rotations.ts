@@ -1,0 +1,85 @@
+import type { Logger } from "@logtape/logtape";
+import type { Clock } from "../../kernel/clock.ts";
+import type { HttpsServer } from "../../platform/https_server.ts";
+import type { ProxyMetrics } from "../metrics.ts";
+import type { Connections } from "../upstream/connections.ts";
+import type { Renewals } from "../upstream/renewals.ts";
+import type { Identities } from "./identity.ts";
+import type { ListenerFiles } from "./listener_files.ts";
+import type { LocalTokens } from "./local_tokens.ts";
+import { type Rotating, watchRotations } from "./rotation.ts";
+
+/** Everything whose files others may replace while the agent runs. */
+export interface RotationParts {
+  identities: Identities;
+  tokens: LocalTokens;
+  connections: Connections;
+  renewals: Renewals;
+  listenerFiles: ListenerFiles;
+  listener: Pick<HttpsServer, "renew">;
+  /** Writes the kubeconfigs of the local clients anew. */
+  writeKubeconfigs(): Promise<void>;
+}
+
+/** Takes up replaced files until `signal` aborts: within 10 s, and without touching what they don't concern. */
+export function startRotations(
+  parts: RotationParts,
+  ports: { clock: Clock; logger: Logger; metrics: ProxyMetrics },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, logger, metrics } = ports;
+  return watchRotations({
+    clock,
+    rotating: rotatingOf(parts),
+    renewed: (name) => {
+      metrics.rotations.inc();
+      logger.info("took up replaced files", { what: name });
+    },
+    failed: (name, error) =>
+      logger.warn("cannot take up files: the former serve on", { what: name, error }),
+  }, signal);
+}
+
+function rotatingOf(parts: RotationParts): Rotating[] {
+  const { identities, tokens, connections, renewals, listenerFiles, listener } = parts;
+  const credentials = [...identities.sources()].map(({ key, name, source }): Rotating => {
+    /** 0 while its files are not there. */
+    let known: number | undefined;
+    return {
+      name: `credential of ${name}`,
+      async renew() {
+        const former = known;
+        known ??= 0;
+        const { version } = await source.current();
+        const renewed = former !== undefined && former !== version;
+        known = version;
+        // Only what goes on in its name: its connections are made anew with the next request anyway.
+        if (renewed) renewals.renew(key);
+        return renewed;
+      },
+    };
+  });
+  return [
+    ...credentials,
+    {
+      name: "authority of the API server",
+      async renew() {
+        const renewed = await connections.renewAuthority();
+        if (renewed) renewals.renewAll();
+        return renewed;
+      },
+    },
+    {
+      name: "local tokens",
+      async renew() {
+        const renewed = await tokens.reload();
+        if (renewed) await parts.writeKubeconfigs();
+        return renewed;
+      },
+    },
+    {
+      name: "certificates of the listener",
+      renew: () => listenerFiles.renew((texts) => listener.renew(texts)),
+    },
+  ];
+}
