@@ -41,6 +41,7 @@ function setUp(options: { store?: MemoryStore; lists?: Answer[]; link?: "up" | "
   const watches: ReadableStreamDefaultController<Uint8Array>[] = [];
   const deleted: string[] = [];
   const damaged: string[] = [];
+  const renewal = new AbortController();
   const send: Send = async (pathAndQuery, { purpose, signal }) => {
     if (!link.isOpen) throw new UnreachableError("down", { sent: false });
     requests.push(`${purpose} ${pathAndQuery.split("?")[0]}`);
@@ -60,6 +61,7 @@ function setUp(options: { store?: MemoryStore; lists?: Answer[]; link?: "up" | "
     limits: { maxEvents: 100, maxBytes: 1_000_000 },
     random: () => 0,
     signal: stop.signal,
+    renewal: () => renewal.signal,
     sendFor: () => send,
     deleted: (_, key, version) => deleted.push(`${key}@${version}`),
     relisted() {},
@@ -77,6 +79,7 @@ function setUp(options: { store?: MemoryStore; lists?: Answer[]; link?: "up" | "
     watches,
     deleted,
     damaged,
+    renewal,
     lists,
     settle: (ms = 0) => clock.advance(ms),
     async [Symbol.asyncDispose]() {
@@ -111,6 +114,22 @@ Deno.test("reflect() mirrors a scope once, however often it is asked", async () 
   await run.settle();
   assert.deepEqual(run.requests, ["list /api/v1/pods", "watch /api/v1/pods"]);
   assert.deepEqual([hub.freshness, names(hub)], ["current", ["a"]]);
+});
+
+Deno.test("reflect() tries again at once when the credential is renewed", async () => {
+  const refused = () =>
+    Promise.reject(new UnreachableError("401", { sent: false, answered: true }));
+  const lists = Array.from({ length: 100 }, () => refused);
+  await using run = setUp({ lists });
+  run.scopes.reflect(POD_SCOPE);
+  await run.settle(120_000);
+  const before = run.requests.length;
+  await run.settle(1);
+  assert.equal(run.requests.length, before, "it waits");
+  run.renewal.abort();
+  run.lists.splice(0, Infinity, () => list(10));
+  await run.settle();
+  assert.deepEqual(run.requests.slice(before), ["list /api/v1/pods", "watch /api/v1/pods"]);
 });
 
 Deno.test("ready() waits for the first list", async () => {
