@@ -77,6 +77,29 @@ Deno.test.each([
     ],
   },
   {
+    name: "two identities of one certificate",
+    text: proxy(
+      "clientCA: /ca\n  identities: [{name: a, tokenFile: /t, commonName: x}, {name: b, tokenFile: /t, commonName: x}]",
+    ),
+    want: [
+      `:4:82 proxy.identities[1].commonName must differ from that of proxy.identities[0] (it is "x")`,
+    ],
+  },
+  {
+    name: "a certificate that nothing can verify",
+    text: proxy("identities: [{name: a, tokenFile: /t, commonName: x}]"),
+    want: [
+      `:3:41 proxy.identities[0].commonName needs "proxy.clientCA", which client certificates are verified with (it is "x")`,
+    ],
+  },
+  {
+    name: "authorities of clients that nobody would be known by",
+    text: proxy("clientCA: /ca\n  identities: [{name: a, tokenFile: /t}]"),
+    want: [
+      `:3:3 proxy.clientCA needs a "commonName" in one of proxy.identities, or it would know nobody (it is "/ca")`,
+    ],
+  },
+  {
     name: "a plain listener for nobody",
     text: proxy("plain: {listen: '127.0.0.1:8001', identity: a}"),
     want: [`:3:37 proxy.plain.identity must be the name of one of proxy.identities (it is "a")`],

@@ -40,7 +40,7 @@ export const ProxyConfig = z.strictObject({
   /** Lets clients with bearer tokens of the cluster (pods) through with their own token. */
   passthrough: z.prefault(z.boolean(), true),
   /** Audiences of ServiceAccount tokens that the API server takes, beside its issuer's name. */
-  tokenAudiences: z.prefault(z.array(z.string()), []),
+  tokenAudiences: z.optional(z.array(z.string().check(z.minLength(1)))),
   /**
    * How long past its end a ServiceAccount's token may read what is cached while the link is down. Without
    * limit unless set: an outage may last for days, and nobody can renew a token meanwhile.

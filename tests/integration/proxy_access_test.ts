@@ -102,6 +102,82 @@ Deno.test("headers that only an aggregator may send do not reach the cloud", asy
   assert.equal(seen.get("authorization"), `Bearer ${NODE_TOKEN}`);
 });
 
+/** Sends a request as it is written, byte for byte, and returns its status line. */
+async function sendRaw(proxy: FakeSite["proxy"], lines: string[]): Promise<string> {
+  const { hostname, port } = new URL(proxy.url);
+  using connection = await Deno.connectTls({
+    hostname,
+    port: Number(port),
+    caCerts: [proxy.ca],
+    alpnProtocols: ["http/1.1"],
+  });
+  const text = [...lines, "host: a", "connection: close", "", ""].join("\r\n");
+  await connection.write(new TextEncoder().encode(text));
+  const answer = await new Response(connection.readable).text();
+  return answer.split("\r\n")[0]!;
+}
+
+Deno.test("headers say nothing over HTTP/1.1 either, however they are written", async (t) => {
+  let seen: [string, string][] | undefined;
+  await using site = await startFakeSite({
+    cloud: {
+      routes: (app) =>
+        app.get("/seen", (c) => {
+          seen = [...c.req.raw.headers];
+          return c.json({});
+        }),
+    },
+  });
+  const { proxy } = site;
+  const own = `authorization: Bearer ${await proxy.token("node")}`;
+  const node = `Bearer ${NODE_TOKEN}`;
+  const cases: { name: string; lines: string[]; want: string | null }[] = [
+    { name: "its token", lines: [own], want: node },
+    {
+      name: "an aggregator's words",
+      lines: [own, "X-REMOTE-User: admin", "x-ReMoTe-gRoUp: system:masters"],
+      want: node,
+    },
+    {
+      name: "a token that is to be dropped",
+      lines: [own, "Connection: authorization"],
+      want: node,
+    },
+    {
+      name: "a word that is to be dropped",
+      lines: [own, "Connection: close, X-Remote-User", "X-Remote-User: a"],
+      want: node,
+    },
+    { name: "an aggregator's words alone", lines: ["X-Remote-User: node"], want: null },
+    { name: "a token, and a guess", lines: [own, "Authorization: Bearer guess"], want: null },
+    { name: "a guess, and a token", lines: ["AUTHORIZATION: Bearer guess", own], want: null },
+    { name: "its token twice", lines: [own, own], want: null },
+  ];
+  for (const { name, lines, want } of cases) {
+    await t.step(name, async () => {
+      seen = undefined;
+      // Without a credential the fake answers 403 before its routes: nobody's words reached it as somebody's.
+      const status = await sendRaw(proxy, ["GET /seen HTTP/1.1", ...lines]);
+      assert.match(status, /^HTTP\/1.1 (200|400|403)/);
+      if (want !== null) assert.ok(seen !== undefined, status);
+      const headers = new Headers(seen);
+      assert.equal(headers.get("authorization"), want);
+      assert.deepEqual([...headers.keys()].filter((key) => key.startsWith("x-remote")), []);
+    });
+  }
+});
+
+Deno.test("the plain listener takes everybody for its identity, whatever they say of themselves", async () => {
+  const plain = { listen: "127.0.0.1:0", identity: "node" };
+  await using site = await startFakeSite({ section: { plain } });
+  const { plainUrl } = site.proxy.proxy.status() as { plainUrl: string };
+  for (const authorization of ["Bearer guess", "Basic YTpi"]) {
+    assert.equal(await statusOf(await fetch(plainUrl + PATH, { headers: { authorization } })), 200);
+  }
+  const users = site.cloud.audit.entries.filter(({ resource }) => resource === "secrets");
+  assert.deepEqual([...new Set(users.map(({ user }) => user))], ["system:node:edge-1"]);
+});
+
 Deno.test("tokens, keys and kubeconfigs are readable to their owner alone", async () => {
   await using site = await startFakeSite();
   const { stateDir } = site.proxy;

@@ -11,6 +11,8 @@ export interface FakeSite extends AsyncDisposable {
   readonly proxy: TestProxy;
   /** The `proxy` section of its config. */
   readonly section: Record<string, unknown>;
+  /** The cloud knows a token from now on. */
+  admit(token: string, user: string): void;
   /** The cloud no longer knows a token. */
   revoke(token: string): void;
   /** Stops the proxy and starts it again on the same state. */
@@ -54,6 +56,9 @@ export async function startFakeSite(
     cloud,
     link,
     section,
+    admit(token, user) {
+      tokens[token] = user;
+    },
     revoke(token) {
       delete tokens[token];
     },

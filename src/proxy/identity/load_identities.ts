@@ -64,7 +64,7 @@ export async function loadIdentities(
         return "unreachable";
       }
     },
-    audiences: config.tokenAudiences,
+    audiences: config.tokenAudiences ?? [],
     offlineGraceMs: config.offlineTokenGrace ?? Infinity,
     renewed: (key) => renewals.renew(key),
   });

@@ -23,10 +23,10 @@ export interface RotationOptions {
   failed(name: string, error: string): void;
 }
 
-/** Twice in the 10 s within which a new file counts, and a credential may be as old as 5 s. */
-const LOOK_MS = 3_000;
+/** Within 10 s a new file must count, and a credential may be as old as 5 s when it is looked at. */
+const LOOK_MS = 2_000;
 
-/** Looks at files every 3 s until `signal` aborts: there are few, and no file system is without surprises. */
+/** Looks at files every 2 s until `signal` aborts: there are few, and no file system is without surprises. */
 export async function watchRotations(options: RotationOptions, signal: AbortSignal): Promise<void> {
   const { clock, rotating, renewed, failed } = options;
   const errors = new Map<string, string>();
