@@ -148,7 +148,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     startPrefetch(context, config, logger),
     startRotations(
       {
-        ...{ identities, tokens, connections, renewals, listenerFiles, listener: tls },
+        ...{ identities, tokens, connections, prober, renewals, listenerFiles, listener: tls },
         writeKubeconfigs: writeAllKubeconfigs,
       },
       ports,

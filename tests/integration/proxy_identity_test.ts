@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { createCa } from "../../src/kube/pki.ts";
 import { canListenWithNodeTls } from "../../src/platform/https_server.ts";
 import { issueClientCert, NODE_NAME } from "../testing/client_certificates.ts";
@@ -183,11 +184,15 @@ interface TokenSite extends FakeSite {
   ask(path: string, token: string): Promise<Response>;
 }
 
-async function startTokenSite(section: Record<string, unknown> = {}): Promise<TokenSite> {
+async function startTokenSite(
+  section: Record<string, unknown> = {},
+  clock?: Clock,
+): Promise<TokenSite> {
   const issuer = createTokenIssuer();
   const tokens: Record<string, string> = {};
   const site = await startFakeSite({
     section,
+    clock,
     cloud: {
       tokens,
       routes: (app) =>
@@ -320,3 +325,35 @@ Deno.test("S14 impersonation is never cached, whoever asks", async () => {
     assert.equal(await statusOf(await site.ask(path, token)), 504, `${path} without`);
   }
 });
+
+const YEARS_MS = 5 * 365 * 24 * 3_600_000;
+for (
+  const { name, skewMs } of [
+    { name: "five years late", skewMs: YEARS_MS },
+    { name: "five years early", skewMs: -YEARS_MS },
+  ]
+) {
+  Deno.test(`S21 with a clock ${name} local tokens and the plain listener read as ever`, async () => {
+    const clock = { ...systemClock, now: () => Date.now() + skewMs };
+    const plain = { listen: "127.0.0.1:0", identity: "node" };
+    await using site = await startTokenSite({ plain }, clock);
+    const { plainUrl } = site.proxy.proxy.status() as { plainUrl: string };
+    const token = site.issue();
+    const watch = await site.proxy.fetch(`${SECRETS}?watch=true`);
+    const reader = watch.body!.getReader();
+    await reader.read();
+    for (const when of ["online", "offline"]) {
+      for (const path of READS) {
+        assert.equal(await statusOf(await site.proxy.fetch(path)), 200, `${when} ${path}`);
+        assert.equal(await statusOf(await fetch(plainUrl + path)), 200, `${when} plain ${path}`);
+        assert.equal(await statusOf(await site.ask(path, token)), 200, `${when} token ${path}`);
+      }
+      if (when === "online") await cut(site);
+    }
+    site.link.set({ state: "up" });
+    site.cloud.create("secrets", { metadata: { name: "later", namespace: "default" } });
+    const { value } = await reader.read();
+    assert.match(new TextDecoder().decode(value), /"later"/);
+    await reader.cancel();
+  });
+}

@@ -1,5 +1,6 @@
 import { FakeApiServer, type FakeApiServerOptions } from "../../src/demo/fake_api_server.ts";
 import { FaultLink } from "../../src/demo/fault_link.ts";
+import type { Clock } from "../../src/kernel/clock.ts";
 import { createCa, issueServingCert } from "../../src/kube/pki.ts";
 import { startTestProxy, type TestProxy } from "./test_proxy.ts";
 
@@ -24,7 +25,12 @@ export const NODE_TOKEN = "node-in-the-cloud";
 
 /** Starts one; the proxy has one identity, `node`. */
 export async function startFakeSite(
-  options: { cloud?: FakeApiServerOptions; section?: Record<string, unknown> } = {},
+  options: {
+    cloud?: FakeApiServerOptions;
+    section?: Record<string, unknown>;
+    /** The proxy's. */
+    clock?: Clock;
+  } = {},
 ): Promise<FakeSite> {
   await using stack = new AsyncDisposableStack();
   const stateDir = await Deno.makeTempDir({ prefix: "edge-agent-site-" });
@@ -48,7 +54,7 @@ export async function startFakeSite(
     identities: [{ name: "node", tokenFile }],
     ...options.section,
   };
-  const own = { stateDir: `${stateDir}/state` };
+  const own = { stateDir: `${stateDir}/state`, clock: options.clock };
   let proxy = await startTestProxy(section, own);
   stack.defer(() => proxy.stop());
   const held = stack.move();

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { Registry } from "prom-client";
-import { systemClock } from "../../src/kernel/clock.ts";
+import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { createFs } from "../../src/platform/fs.ts";
 import { ProxyConfig } from "../../src/proxy/config.ts";
 import { createProxy, type Proxy } from "../../src/proxy/mod.ts";
@@ -27,14 +27,14 @@ export interface TestProxy extends AsyncDisposable {
 /** Starts a proxy; port 0 unless `section.listen` says otherwise. */
 export async function startTestProxy(
   section: Record<string, unknown>,
-  options: { stateDir?: string } = {},
+  options: { stateDir?: string; clock?: Clock } = {},
 ): Promise<TestProxy> {
   const ownDir = options.stateDir === undefined;
   const stateDir = options.stateDir ?? await Deno.makeTempDir({ prefix: "edge-agent-test-" });
   const config = ProxyConfig.parse({ listen: "127.0.0.1:0", prefetch: "off", ...section });
   const registry = new Registry();
   const proxy = createProxy(config, {
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     fs: createFs(),
     logger: getLogger(["edge-agent", "test"]),
     registry,

@@ -65,16 +65,12 @@ export function areMeant(claims: TokenClaims, { issuer, audiences }: ClaimRules)
   return claims.issuer === issuer && claims.audiences.some((each) => audiences.includes(each));
 }
 
-/**
- * Whether a token is valid at a time.
- *
- * @param graceMs how long after its end it still counts; 0 while the cloud can be asked
- */
-export function isInTime(
-  { notBefore, expiresAt }: TokenClaims,
-  nowMs: number,
-  graceMs: number,
-): boolean {
-  const now = nowMs / 1_000;
-  return notBefore <= now + LEEWAY_S && now <= expiresAt + LEEWAY_S + graceMs / 1_000;
+/** Whether the time of a token has come. */
+export function hasBegun({ notBefore }: TokenClaims, nowMs: number): boolean {
+  return notBefore <= nowMs / 1_000 + LEEWAY_S;
+}
+
+/** Whether the time of a token is over. @param graceMs how long after its end it still counts */
+export function hasEnded({ expiresAt }: TokenClaims, nowMs: number, graceMs: number): boolean {
+  return nowMs / 1_000 > expiresAt + LEEWAY_S + graceMs / 1_000;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FUZZ_RUNS, jsonValue } from "../../../tests/testing/arbitraries.ts";
-import { areMeant, isInTime, readClaims } from "./jwt.ts";
+import { areMeant, hasBegun, hasEnded, readClaims } from "./jwt.ts";
 
 const encode = (value: unknown) => {
   const text = typeof value === "string" ? value : JSON.stringify(value);
@@ -99,15 +99,16 @@ Deno.test.each([
 
 const HOUR_MS = 3_600_000;
 Deno.test.each([
-  { name: "before its time", at: 900, graceMs: 0, want: false },
-  { name: "within a minute of its time", at: 960, graceMs: 0, want: true },
-  { name: "in its time", at: 2_000, graceMs: 0, want: true },
-  { name: "a moment after", at: 4_650, graceMs: 0, want: true },
-  { name: "after its time", at: 4_700, graceMs: 0, want: false },
-  { name: "within the grace", at: 8_000, graceMs: HOUR_MS, want: true },
-  { name: "after the grace", at: 8_300, graceMs: HOUR_MS, want: false },
-  { name: "five years later, without a limit", at: 1.6e8, graceMs: Infinity, want: true },
-  { name: "years before, without a limit", at: -1.6e8, graceMs: Infinity, want: false },
-])("isInTime() $name is $want", ({ at, graceMs, want }) => {
-  assert.equal(isInTime(readClaims(tokenOf(CLAIMS))!, at * 1_000, graceMs), want);
+  { name: "before its time", at: 900, graceMs: 0, want: [false, false] },
+  { name: "within a minute of its time", at: 960, graceMs: 0, want: [true, false] },
+  { name: "in its time", at: 2_000, graceMs: 0, want: [true, false] },
+  { name: "a moment after", at: 4_650, graceMs: 0, want: [true, false] },
+  { name: "after its time", at: 4_700, graceMs: 0, want: [true, true] },
+  { name: "within the grace", at: 8_000, graceMs: HOUR_MS, want: [true, false] },
+  { name: "after the grace", at: 8_300, graceMs: HOUR_MS, want: [true, true] },
+  { name: "years later, without a limit", at: 1.6e8, graceMs: Infinity, want: [true, false] },
+  { name: "years before, without a limit", at: -1.6e8, graceMs: Infinity, want: [false, false] },
+])("hasBegun() and hasEnded() $name are $want", ({ at, graceMs, want }) => {
+  const claims = readClaims(tokenOf(CLAIMS))!;
+  assert.deepEqual([hasBegun(claims, at * 1_000), hasEnded(claims, at * 1_000, graceMs)], want);
 });

@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { Singleflight } from "../../kernel/singleflight.ts";
 import { hashToken } from "../upstream/credentials.ts";
 import type { IssuerKeys } from "./issuer_keys.ts";
-import { areMeant, isInTime, readClaims, type TokenClaims } from "./jwt.ts";
+import { areMeant, hasBegun, hasEnded, readClaims, type TokenClaims } from "./jwt.ts";
 
 /** What the cloud says of a token; `unreachable`: nothing. */
 export type CloudVerdict = "accepted" | "refused" | "unreachable";
@@ -75,9 +75,13 @@ export class ServiceAccounts {
     if (isOpen()) await this.#asking.do(hash, () => this.#ask(token, judged));
     const { claims, verdict } = judged;
     if (verdict === "refused") return undefined;
-    // As long as the cloud can be asked it is the one to say what the time is.
-    const offline = verdict === "unreachable" || !isOpen();
-    if (offline && !isInTime(claims, clock.now(), offlineGraceMs)) return undefined;
+    // As long as the cloud can be asked it is the one to say what the time is. What it once accepted has
+    // begun, whatever the clock says.
+    const accepted = verdict === "accepted";
+    const now = clock.now();
+    if (!accepted && !hasBegun(claims, now)) return undefined;
+    const online = accepted && isOpen();
+    if (!online && hasEnded(claims, now, offlineGraceMs)) return undefined;
     this.#use(token, hash, claims);
     return claims.subject;
   }

@@ -86,6 +86,17 @@ Deno.test.each([
   assert.equal(await accounts.subjectOf(token), want);
 });
 
+Deno.test("subjectOf() of a token that the cloud once accepted needs no clock to begin, but one to end", async () => {
+  const { accounts, state, clock, sign } = setUp({ graceMs: HOUR_MS });
+  const token = sign();
+  await accounts.subjectOf(token);
+  state.open = false;
+  clock.jump(-5 * YEAR_MS);
+  assert.equal(await accounts.subjectOf(token), SUBJECT);
+  clock.jump(5 * YEAR_MS + 3 * HOUR_MS);
+  assert.equal(await accounts.subjectOf(token), undefined);
+});
+
 Deno.test("subjectOf() takes a cloud that does not answer for a link that is down", async () => {
   const { accounts, state, clock, sign } = setUp({ graceMs: 0 });
   state.verdict = "unreachable";

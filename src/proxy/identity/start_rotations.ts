@@ -14,6 +14,8 @@ export interface RotationParts {
   identities: Identities;
   tokens: LocalTokens;
   connections: Connections;
+  /** Its connection is as trustworthy as the authority that vouched for it. */
+  prober: Disposable;
   renewals: Renewals;
   listenerFiles: ListenerFiles;
   listener: Pick<HttpsServer, "renew">;
@@ -65,8 +67,10 @@ function rotatingOf(parts: RotationParts): Rotating[] {
       name: "authority of the API server",
       async renew() {
         const renewed = await connections.renewAuthority();
-        if (renewed) renewals.renewAll();
-        return renewed;
+        if (!renewed) return false;
+        parts.prober[Symbol.dispose]();
+        renewals.renewAll();
+        return true;
       },
     },
     {

@@ -7,8 +7,6 @@ import { createCa, issueServingCert } from "../../kube/pki.ts";
 import type { IdentityConfig } from "../config.ts";
 import { bearerCredential, CredentialSource, hashToken } from "./credentials.ts";
 
-const pem = (kind: string, text: string) =>
-  `-----BEGIN ${kind}-----\n${text}\n-----END ${kind}-----`;
 const CA = await createCa("test");
 const [ONE, TWO] = [await issueServingCert(CA, ["one"]), await issueServingCert(CA, ["two"])];
 const [CERT, KEY] = [ONE.cert.trim(), ONE.key.trim()];
