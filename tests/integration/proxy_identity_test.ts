@@ -197,7 +197,11 @@ async function startTokenSite(
       tokens,
       routes: (app) =>
         app.get("/.well-known/openid-configuration", (c) => c.body(issuer.configuration))
-          .get("/openid/v1/jwks", (c) => c.body(issuer.keys)),
+          .get("/openid/v1/jwks", (c) =>
+            // As the real one.
+            c.req.header("accept") === "application/json"
+              ? c.body("Not Acceptable", 406)
+              : c.body(issuer.keys)),
     },
   });
   createSecret(site);

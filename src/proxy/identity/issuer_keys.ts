@@ -6,9 +6,9 @@ import { parseJson } from "../../kube/codec/json.ts";
 import { discoveryKey, type KeptAnswers } from "../store/kept.ts";
 
 /** Where the API server says who issues its tokens (OpenID Connect Discovery 1.0, KEP-1393), and the keys. */
-const ISSUER_PATH = "/.well-known/openid-configuration";
-const KEYS_PATH = "/openid/v1/jwks";
-const ACCEPT = "application/json";
+const ISSUER = { path: "/.well-known/openid-configuration", accept: "application/json" };
+/** kube-apiserver answers 406 to anybody who asks for plain JSON. */
+const KEYS = { path: "/openid/v1/jwks", accept: "application/jwk-set+json" };
 
 const DAY_MS = 24 * 3_600_000;
 /** A key that is not there a moment after they were fetched is no key of the cluster. */
@@ -81,8 +81,8 @@ export class IssuerKeys {
 
   #load(): { issuer: string; keys: JSONWebKeySet; atMs: number } | undefined {
     const { kept } = this.#options;
-    const configuration = kept.get(discoveryKey(ISSUER_PATH, ACCEPT));
-    const set = kept.get(discoveryKey(KEYS_PATH, ACCEPT));
+    const configuration = kept.get(discoveryKey(ISSUER.path, ISSUER.accept));
+    const set = kept.get(discoveryKey(KEYS.path, KEYS.accept));
     if (configuration === undefined || set === undefined) return undefined;
     try {
       const { issuer } = parseJson(configuration.body) as { issuer?: unknown };
@@ -100,10 +100,10 @@ export class IssuerKeys {
     const { clock, isOpen, get, kept } = this.#options;
     await this.#fetching.do("", async () => {
       if (!isOpen() || clock.monotonic() - this.#fetchedAt < MIN_REFETCH_MS) return;
-      for (const path of [ISSUER_PATH, KEYS_PATH]) {
-        const answer = await get(path, ACCEPT, token).catch(() => undefined);
+      for (const { path, accept } of [ISSUER, KEYS]) {
+        const answer = await get(path, accept, token).catch(() => undefined);
         if (answer?.status !== 200) return;
-        kept.keep(discoveryKey(path, ACCEPT), answer);
+        kept.keep(discoveryKey(path, accept), answer);
       }
       this.#fetchedAt = clock.monotonic();
     });

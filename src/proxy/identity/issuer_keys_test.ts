@@ -24,7 +24,8 @@ function setUp(cloud: { configuration: string; keys: string; status?: number } =
       },
       clock,
       isOpen: () => state.open,
-      get(path, _accept, token): Promise<Answer> {
+      get(path, accept, token): Promise<Answer> {
+        assert.equal(path === "/openid/v1/jwks", accept === "application/jwk-set+json");
         asked.push(`${path} ${token.slice(-8)}`);
         if (state.cloud === undefined) return Promise.reject(new Error("unreachable"));
         const { status = 200, configuration, keys } = state.cloud;
