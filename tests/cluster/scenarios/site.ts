@@ -6,7 +6,7 @@
  */
 
 import { startTestProxy, type TestProxy } from "../../testing/test_proxy.ts";
-import { type Cluster, hasNetAdmin, startCluster } from "../cluster.ts";
+import { type Cluster, type ClusterOptions, hasNetAdmin, startCluster } from "../cluster.ts";
 import { forgetLog, keepLog } from "./agent_log.ts";
 
 /** Far more than anything takes on a busy machine: the scenarios judge what happens first, not how fast. */
@@ -46,11 +46,13 @@ export interface CloudOptions {
    * other way round.
    */
   sanitize?: boolean;
+  /** Put behind our own arguments of the cloud's processes. */
+  extraArguments?: ClusterOptions["extraArguments"];
 }
 
 /** Starts a cloud before the first test of a file and returns what registers its tests. */
 export async function shareCloud(
-  { prepare, sanitize = true }: CloudOptions = {},
+  { prepare, sanitize = true, extraArguments }: CloudOptions = {},
 ): Promise<(name: string, body: (site: Site) => Promise<void>) => void> {
   const netAdmin = await hasNetAdmin();
   if (!netAdmin.ok) note(`ignored: ${netAdmin.reason}`);
@@ -60,7 +62,7 @@ export async function shareCloud(
     if (!netAdmin.ok) return;
     await keepLog();
     // Without the controller manager it is there in 2 s, and nobody but the test changes anything.
-    cluster = await startCluster({ controllerManager: false });
+    cluster = await startCluster({ controllerManager: false, extraArguments });
     await prepare?.(cluster);
   });
   Deno.test.afterAll(async () => await cluster?.[Symbol.asyncDispose]());
