@@ -17,6 +17,7 @@ export interface ProxyMetrics {
   journalDelivered: Counter;
   journalDropped: Counter<"reason">;
   rotations: Counter;
+  credentialExpiry: Gauge<"identity">;
 }
 
 /** Registers the proxy's metrics. @param scopes how many scopes are known, asked at each scrape */
@@ -95,6 +96,12 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
     rotations: new Counter({
       name: "edge_agent_proxy_rotations_total",
       help: "Replaced credentials, certificates and authorities that were taken up.",
+      registers,
+    }),
+    credentialExpiry: new Gauge({
+      name: "edge_agent_proxy_credential_expiry_timestamp_seconds",
+      help: "When the credential of an identity ends, seconds since the Unix epoch.",
+      labelNames: ["identity"],
       registers,
     }),
   };

@@ -32,7 +32,7 @@ export function startRotations(
   const { clock, logger, metrics } = ports;
   return watchRotations({
     clock,
-    rotating: rotatingOf(parts),
+    rotating: rotatingOf(parts, metrics),
     renewed: (name) => {
       metrics.rotations.inc();
       logger.info("took up replaced files", { what: name });
@@ -42,7 +42,7 @@ export function startRotations(
   }, signal);
 }
 
-function rotatingOf(parts: RotationParts): Rotating[] {
+function rotatingOf(parts: RotationParts, metrics: ProxyMetrics): Rotating[] {
   const { identities, tokens, connections, renewals, listenerFiles, listener } = parts;
   const credentials = [...identities.sources()].map(({ key, name, source }): Rotating => {
     /** 0 while its files are not there. */
@@ -55,6 +55,12 @@ function rotatingOf(parts: RotationParts): Rotating[] {
         const { version } = await source.current();
         const renewed = former !== undefined && former !== version;
         known = version;
+        if (former !== version) {
+          const { expiresAtMs = 0 } = source.status();
+          if (expiresAtMs > 0) {
+            metrics.credentialExpiry.set({ identity: name }, expiresAtMs / 1_000);
+          } else metrics.credentialExpiry.remove({ identity: name });
+        }
         // Only what goes on in its name: its connections are made anew with the next request anyway.
         if (renewed) renewals.renew(key);
         return renewed;

@@ -178,6 +178,8 @@ scenario(
       ...{ name: "short", kind: "certificate", expiresAt: new Date(endMs).toISOString() },
       error: undefined,
     });
+    const expiry = "edge_agent_proxy_credential_expiry_timestamp_seconds";
+    assert.equal(await proxy.metric(expiry, { identity: "short" }), endMs / 1_000);
     await until("the cloud to refuse it", async () => {
       for (const asked of [path, `${path}/a`, `${path}?resourceVersion=0`]) {
         assert.equal((await decode(proxy.fetch, asked)).status, 200, asked);
