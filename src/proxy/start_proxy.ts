@@ -1,11 +1,11 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
-import { AgentError, errorMessage } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import { type PeerHandler, serveHttps } from "../platform/https_server.ts";
 import { serveHttp } from "../platform/net.ts";
 import { createProxyApp, type ProxyAppOptions } from "./app.ts";
 import { Connections } from "./upstream/connections.ts";
+import { createScopes } from "./create_scopes.ts";
 import type { ProxyConfig } from "./config.ts";
 import type { Journal } from "./journal/journal.ts";
 import { startJournal } from "./journal/start_journal.ts";
@@ -24,11 +24,9 @@ import type { ProxyMetrics } from "./metrics.ts";
 import { OfflineMarks } from "./lanes/offline.ts";
 import { prefetch } from "./prefetch.ts";
 import { Prober } from "./link/prober.ts";
-import { formatScope } from "./hub/scope.ts";
-import { Scopes } from "./hub/scopes.ts";
+import type { Scopes } from "./hub/scopes.ts";
 import { SeenVersions } from "./lanes/seen_versions.ts";
 import { StateStore } from "./store/state_store.ts";
-import { reflectorSend } from "./upstream/reflector_send.ts";
 import { Renewals } from "./upstream/renewals.ts";
 import { Upstream } from "./upstream/upstream.ts";
 import { resolveServer } from "./upstream/upstream_server.ts";
@@ -193,48 +191,6 @@ function openStore(ports: ServingPorts): Promise<StateStore> {
       logger.error("cannot write the state file: changes stay in memory", { path, error });
     },
     writeRecovered: () => logger.info("the state file is written again", { path }),
-  });
-}
-
-function createScopes(
-  parts: {
-    store: StateStore;
-    link: Link;
-    kept: KeptAnswers;
-    upstream: Upstream;
-    identities: Identities;
-    renewals: Renewals;
-  },
-  config: ProxyConfig,
-  ports: ServingPorts,
-  signal: AbortSignal,
-): Scopes {
-  const { store, link, kept, upstream, identities, renewals } = parts;
-  const { clock, random, logger, metrics } = ports;
-  return new Scopes({
-    store,
-    link,
-    clock,
-    random,
-    signal,
-    limits: config.eventWindow,
-    renewal: (scope) => renewals.signal(scope.caller),
-    sendFor: (scope) => reflectorSend(scope.caller, { upstream, identities, renewals }),
-    deleted: (scope, key) => kept.forgetObject(scope.caller, scope, key),
-    rejected: (caller) => kept.forgetCaller(caller),
-    relisted: (scope, differences) => {
-      metrics.relists.inc();
-      logger.debug("listed", { scope: formatScope(scope), differences });
-    },
-    damaged: (scope, key) =>
-      logger.error("a stored object is damaged: its list is fetched anew", {
-        scope: formatScope(scope),
-        key,
-      }),
-    failed: (scope, error) => {
-      metrics.reflectorFailures.inc({ code: error instanceof AgentError ? error.code : "other" });
-      logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });
-    },
   });
 }
 
