@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers";
+
 /**
  * Time as a port. Everything that waits or reads a time asks a {@linkcode Clock}; tests pass a fake one.
  */
@@ -33,3 +35,8 @@ export const systemClock: Clock = {
     return () => clearTimeout(id);
   },
 };
+
+/** Resolves when everything else that was ready had its turn: what computes for long waits for it now and then. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}

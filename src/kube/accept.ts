@@ -52,3 +52,10 @@ export function negotiate(accept: string | null, contentTypes: readonly string[]
   }
   return -1;
 }
+
+const CBOR = /^\s*application\/cbor(-seq)?\s*(;|$)/i;
+
+/** An Accept header without CBOR, which the agent does not read, unless the client takes nothing else. */
+export function withoutCbor(accept: string): string {
+  return accept.split(",").filter((range) => !CBOR.test(range)).join(",") || accept;
+}

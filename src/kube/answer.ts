@@ -1,5 +1,7 @@
 import { AgentError } from "../kernel/errors.ts";
 import { readBody } from "./body.ts";
+import type { Encoding } from "./codec/encoding.ts";
+import { encodingOf } from "./codec/encodings.ts";
 
 /** A whole answer of an API server. */
 export interface Answer {
@@ -25,6 +27,24 @@ export class RefusedError extends AgentError {
   get retryAfterMs(): number {
     return (Number(this.answer.headers["retry-after"]) || 0) * 1_000;
   }
+}
+
+/**
+ * The answer, unless it is written in another encoding: a server that can't do what it was asked for should
+ * answer 406, and is taken for one that did. A type that the agent does not know is no proof of anything.
+ *
+ * @throws {RefusedError}
+ */
+export async function expectEncoding(
+  response: Response,
+  wanted: Encoding,
+  what: string,
+): Promise<Response> {
+  const got = encodingOf(response.headers.get("content-type"));
+  if (got === undefined || got === wanted) return response;
+  await response.body?.cancel();
+  const refusal: Answer = { status: 406, headers: {}, body: new Uint8Array(0) };
+  throw new RefusedError(`${what} as ${wanted.contentType}`, refusal);
 }
 
 /** The resourceVersion is too old: relist. */

@@ -15,7 +15,7 @@ export interface StoredObject {
   key: string;
   uid: string;
   resourceVersion: string;
-  /** JSON as in a list: for built-in kinds without `kind` and `apiVersion`. */
+  /** As in a list: in JSON built-in kinds are without `kind` and `apiVersion`. */
   body: Uint8Array;
 }
 
@@ -52,13 +52,6 @@ export function itemTypeOf(list: ItemType): ItemType {
   return { kind: list.kind.replace(/List$/, ""), apiVersion: list.apiVersion };
 }
 
-/** An item of a list as stored. @throws {SyntaxError} when it has no name. */
-export function toStoredObject(body: Uint8Array): StoredObject {
-  const { name, namespace, uid, resourceVersion } = readObjectMeta(body);
-  if (name === "") throw new SyntaxError("Cannot read an object: it has no name");
-  return { key: objectKey(namespace, name), uid, resourceVersion, body };
-}
-
 /** Kind and apiVersion of the objects in a list. */
 export interface ItemType {
   kind: string;
@@ -77,11 +70,13 @@ export function toTypedBody(body: Uint8Array, type: ItemType): Uint8Array {
 
 /**
  * The object of a watch event as it would lie in a list. Built-in kinds are Go structs and begin with
- * `kind`; custom resources are maps, which Go sorts (`apiVersion` first), and keep both in lists too.
+ * `kind`; custom resources are maps, which Go sorts (`apiVersion` first), and keep both in lists too, as
+ * PartialObjectMetadata do.
  */
 export function toListBody(body: Uint8Array): Uint8Array {
   const fields = scanObject(body);
   if (fields.keys().next().value !== "kind") return body;
+  if (parseJson(body.subarray(...fields.get("kind")!)) === "PartialObjectMetadata") return body;
   const parts: Uint8Array[] = [];
   for (const [key, [start, end]] of fields) {
     if (key === "kind" || key === "apiVersion") continue;

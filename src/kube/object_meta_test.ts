@@ -11,14 +11,7 @@ import {
   text,
   utf8,
 } from "../../tests/testing/arbitraries.ts";
-import {
-  itemTypeOf,
-  objectKey,
-  readObjectMeta,
-  toListBody,
-  toStoredObject,
-  toTypedBody,
-} from "./object_meta.ts";
+import { itemTypeOf, objectKey, readObjectMeta, toListBody, toTypedBody } from "./object_meta.ts";
 
 const POD = { kind: "Pod", apiVersion: "v1" };
 
@@ -56,6 +49,11 @@ Deno.test("toTypedBody() leaves an item that carries its kind as it is", () => {
 
 Deno.test("toListBody() leaves a custom resource as it is: its lists keep kind and apiVersion", () => {
   const body = utf8('{"apiVersion":"a/v1","kind":"X","metadata":{}}');
+  assert.equal(toListBody(body), body);
+});
+
+Deno.test("toListBody() leaves PartialObjectMetadata as they are: their lists keep the kind", () => {
+  const body = utf8('{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{}}');
   assert.equal(toListBody(body), body);
 });
 
@@ -99,15 +97,6 @@ Deno.test("readObjectMeta() reads an object or throws a SyntaxError whatever the
     }),
     { numRuns: FUZZ_RUNS / 2 },
   );
-});
-
-Deno.test("toStoredObject() throws a SyntaxError when an object has no name", () => {
-  assert.throws(() => toStoredObject(utf8('{"metadata":{"uid":"u"}}')), SyntaxError);
-});
-
-Deno.test("toStoredObject() keeps the body as it is", () => {
-  const body = utf8('{"metadata":{"namespace":"a","name":"b","uid":"u","resourceVersion":"4"}}');
-  assert.deepEqual(toStoredObject(body), { key: "a/b", uid: "u", resourceVersion: "4", body });
 });
 
 Deno.test.each([

@@ -1,11 +1,10 @@
 import type { Backoff } from "../kernel/backoff.ts";
-import { ExpiredError, RefusedError, toAnswer } from "./answer.ts";
+import { expectEncoding, ExpiredError, RefusedError, toAnswer } from "./answer.ts";
 import { chunksOf } from "./body.ts";
-import { parseJson } from "./codec/json.ts";
-import { type ListHead, ListSplitter } from "./codec/list.ts";
-import { readObjectMeta } from "./object_meta.ts";
+import type { Encoding } from "./codec/encoding.ts";
+import type { ListHead } from "./codec/list.ts";
 import { isResourceVersion } from "./resource_version.ts";
-import { FrameSplitter, parseWatchEvent, type WatchEvent } from "./watch_event.ts";
+import type { WatchEvent } from "./watch_event.ts";
 
 /** What a reflector mirrors. */
 export interface ReflectorTarget {
@@ -15,6 +14,8 @@ export interface ReflectorTarget {
   query: Readonly<Record<string, string>>;
   listAccept: string;
   watchAccept: string;
+  /** What both ask for: a server that answers in another one is as good as one that answers 406. */
+  encoding: Encoding;
 }
 
 /** Sends a GET to the API server; rejects when the server can't be reached. */
@@ -154,7 +155,7 @@ export class Reflector {
           ...(token !== "" && { continue: token }),
         };
         const response = await this.#get(query, "list", signal);
-        const splitter = new ListSplitter();
+        const splitter = target.encoding.createListSplitter();
         for await (const chunk of chunksOf(response, signal)) {
           this.#progress = true;
           await replacement.add(splitter.push(chunk));
@@ -194,11 +195,11 @@ export class Reflector {
     const response = await this.#get(query, "watch", signal);
     sink.watching();
     const startedAt = this.#options.monotonic();
-    const splitter = new FrameSplitter();
+    const splitter = target.encoding.createFrameSplitter();
     try {
       for await (const chunk of chunksOf(response, signal)) {
         this.#progress ||= chunk.length > 0;
-        for (const frame of splitter.push(chunk)) this.#take(parseWatchEvent(frame));
+        for (const frame of splitter.push(chunk)) this.#take(frame);
       }
     } finally {
       if (this.#options.monotonic() - startedAt >= SHORT_WATCH_MS) {
@@ -208,15 +209,16 @@ export class Reflector {
     }
   }
 
-  #take(event: WatchEvent): void {
+  #take(frame: Uint8Array): void {
     const { sink, target } = this.#options;
+    const event = target.encoding.parseWatchEvent(frame);
     switch (event.type) {
       case "BOOKMARK":
-        sink.bookmark(readObjectMeta(event.object).resourceVersion);
+        sink.bookmark(target.encoding.readMeta(event.object).resourceVersion);
         sink.caughtUp();
         return;
       case "ERROR": {
-        const status = parseJson(event.object) as { code?: number; message?: string };
+        const status = target.encoding.readStatus(event.object);
         const message = `Cannot watch ${target.path}: ${status.message ?? "unknown error"}`;
         if (status.code === 410) throw new ExpiredError(message);
         throw new Error(message);
@@ -231,7 +233,7 @@ export class Reflector {
     }
   }
 
-  /** A 200 answer. @throws {ExpiredError} on 410, {RefusedError} on any other refusal. */
+  /** A 200 answer in our encoding. @throws {ExpiredError} on 410, {RefusedError} on any other refusal. */
   async #get(
     query: Record<string, string>,
     purpose: "list" | "watch",
@@ -240,9 +242,9 @@ export class Reflector {
     const { send, target } = this.#options;
     const options = { accept: target[`${purpose}Accept`], purpose, signal };
     const response = await send(`${target.path}?${new URLSearchParams(query)}`, options);
-    if (response.status === 200) return response;
-    const answer = await toAnswer(response, signal);
-    const refusal = new RefusedError(`${purpose} ${target.path}`, answer);
+    const what = `${purpose} ${target.path}`;
+    if (response.status === 200) return await expectEncoding(response, target.encoding, what);
+    const refusal = new RefusedError(what, await toAnswer(response, signal));
     throw response.status === 410 ? new ExpiredError(refusal.message) : refusal;
   }
 }

@@ -4,10 +4,12 @@ import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { text, utf8 } from "../../tests/testing/arbitraries.ts";
 import { Backoff } from "../kernel/backoff.ts";
 import type { RefusedError } from "./answer.ts";
+import { formatErrorFrame } from "./codec/encoding.ts";
+import { JSON_ENCODING } from "./codec/json_encoding.ts";
 import type { ListHead } from "./codec/list.ts";
 import { readObjectMeta } from "./object_meta.ts";
 import { type CatchUp, Reflector, type ReflectorSink, type Send } from "./reflector.ts";
-import { formatBookmark, formatErrorFrame, formatFrame } from "./watch_event.ts";
+import { formatBookmark, formatFrame } from "./watch_event.ts";
 import { expiredStatus } from "./status.ts";
 
 const POD = { kind: "Pod", apiVersion: "v1" };
@@ -25,7 +27,7 @@ const list = (...args: Parameters<typeof listBody>) => new Response(listBody(...
 const frame = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, version: string | number) =>
   text(formatFrame(type, pod(name, version)));
 const bookmark = (version: string | number) => text(formatBookmark(POD, String(version)));
-const gone = () => text(formatErrorFrame(expiredStatus("too old")));
+const gone = () => text(formatErrorFrame(JSON_ENCODING, expiredStatus("too old")));
 const status = (code: number, headers: Record<string, string> = {}) =>
   new Response("{}", { status: code, headers });
 
@@ -105,6 +107,7 @@ function start(answers: Answer[], sink = new ModelSink()) {
       query: { fieldSelector: "spec.nodeName=n1" },
       listAccept: "list",
       watchAccept: "watch",
+      encoding: JSON_ENCODING,
     },
     send,
     sink,
@@ -276,7 +279,9 @@ Deno.test("run() slows down when every watch expires", async () => {
 });
 
 Deno.test("run() keeps its place and waits when a watch fails with another error frame", async () => {
-  const frame = text(formatErrorFrame({ code: 500, reason: "InternalError", message: "boom" }));
+  const frame = text(
+    formatErrorFrame(JSON_ENCODING, { code: 500, reason: "InternalError", message: "boom" }),
+  );
   await using run = start([list(7, [pod("a", 3)]), new Response(frame)]);
   await run.settle(800);
   assert.deepEqual(run.sink.log.at(-1), "failed: Cannot watch /api/v1/pods: boom");
@@ -488,7 +493,13 @@ Deno.test("run() ends with exactly what the server holds whatever fails on the w
           }
         };
         const ended = new Reflector({
-          target: { path: "/api/v1/pods", query: {}, listAccept: "", watchAccept: "" },
+          target: {
+            path: "/api/v1/pods",
+            query: {},
+            listAccept: "",
+            watchAccept: "",
+            encoding: JSON_ENCODING,
+          },
           send,
           sink,
           backoff: new Backoff(clock, { random: () => 0 }),

@@ -40,15 +40,25 @@ export function statusObject(options: StatusOptions): Record<string, unknown> {
   };
 }
 
+/** A failure of the agent's own as an HTTP response, in JSON; it remembers what it says. */
+export class StatusResponse extends Response {
+  readonly options: StatusOptions;
+
+  constructor(options: StatusOptions) {
+    super(JSON.stringify(statusObject(options)) + "\n", {
+      status: options.code,
+      headers: { "content-type": "application/json", "cache-control": "no-cache, private" },
+    });
+    this.options = options;
+  }
+}
+
 /**
  * A failure as an HTTP response. Never with `Retry-After`: client-go would sleep and try ten times, which
  * blocks the kubelet's status manager.
  */
-export function statusResponse(options: StatusOptions): Response {
-  return new Response(JSON.stringify(statusObject(options)) + "\n", {
-    status: options.code,
-    headers: { "content-type": "application/json", "cache-control": "no-cache, private" },
-  });
+export function statusResponse(options: StatusOptions): StatusResponse {
+  return new StatusResponse(options);
 }
 
 /** 410 `Expired`: the client must list again. */

@@ -1,11 +1,11 @@
 import { concatBytes, formatJson, parseJson, scanObject } from "./codec/json.ts";
-import { type ItemType, readObjectMeta, toTypedBody } from "./object_meta.ts";
-import { statusObject, type StatusOptions } from "./status.ts";
+import type { FrameSplitter } from "./codec/encoding.ts";
+import { type ItemType, readObjectMeta } from "./object_meta.ts";
 
 /** What happened to an object. */
 export type ChangeType = "ADDED" | "MODIFIED" | "DELETED";
 
-/** One frame of a watch (`metav1.WatchEvent`); `object` is the JSON of the object with its kind. */
+/** One frame of a watch (`metav1.WatchEvent`); `object` stands alone: it says its kind. */
 export interface WatchEvent {
   type: ChangeType | "BOOKMARK" | "ERROR";
   object: Uint8Array;
@@ -14,16 +14,21 @@ export interface WatchEvent {
 /** The annotation of the bookmark that ends the initial events of a WatchList (KEP-3157). */
 export const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
-const TYPES = new Set(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
+const TYPES = new Set<string>(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
 const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 const FRAME_END = encoder.encode("}\n");
 
 /** Longest frame that is taken: etcd's limit for an object is 1.5 MiB, JSON may triple it. */
-const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** Whether a text names what a watch can tell. */
+export function isEventType(text: string): text is WatchEvent["type"] {
+  return TYPES.has(text);
+}
 
 /** Cuts the body of a watch into its newline-delimited frames. */
-export class FrameSplitter {
+export class JsonFrameSplitter implements FrameSplitter {
   #parts: Uint8Array[] = [];
   #size = 0;
 
@@ -57,24 +62,15 @@ export function parseWatchEvent(frame: Uint8Array): WatchEvent {
   const type = fields.get("type");
   const object = fields.get("object");
   const name = type && parseJson(frame.subarray(...type));
-  if (object === undefined || typeof name !== "string" || !TYPES.has(name)) {
+  if (object === undefined || typeof name !== "string" || !isEventType(name)) {
     throw new SyntaxError(`Cannot read a watch frame: its type is ${JSON.stringify(name)}`);
   }
-  return { type: name as WatchEvent["type"], object: frame.subarray(...object) };
+  return { type: name, object: frame.subarray(...object) };
 }
 
 /** A frame with its newline. */
 export function formatFrame(type: WatchEvent["type"], object: Uint8Array): Uint8Array {
   return concatBytes([encoder.encode(`{"type":"${type}","object":`), object, FRAME_END]);
-}
-
-/** A frame of an object as it lies in a list. */
-export function formatItemFrame(
-  type: ChangeType,
-  body: Uint8Array,
-  itemType: ItemType,
-): Uint8Array {
-  return formatFrame(type, toTypedBody(body, itemType));
 }
 
 /** A BOOKMARK: nothing up to `resourceVersion` is missing. */
@@ -95,11 +91,6 @@ export function formatBookmark(
       },
     }),
   );
-}
-
-/** An ERROR frame: how a watch that was answered 200 fails. */
-export function formatErrorFrame(status: StatusOptions): Uint8Array {
-  return formatFrame("ERROR", formatJson(statusObject(status)));
 }
 
 /** The object of a DELETED event stamped with the version at which it was found gone. */

@@ -13,13 +13,10 @@ import {
 } from "../../tests/testing/arbitraries.ts";
 import { concatBytes } from "./codec/json.ts";
 import { readObjectMeta } from "./object_meta.ts";
-import { expiredStatus } from "./status.ts";
 import {
   formatBookmark,
-  formatErrorFrame,
   formatFrame,
-  formatItemFrame,
-  FrameSplitter,
+  JsonFrameSplitter,
   parseWatchEvent,
   stampResourceVersion,
   type WatchEvent,
@@ -33,13 +30,13 @@ const event = fc.record({
     .map((object) => utf8(JSON.stringify(object))),
 });
 
-Deno.test("FrameSplitter and parseWatchEvent() give back what formatFrame() wrote, however it is cut", () => {
+Deno.test("JsonFrameSplitter and parseWatchEvent() give back what formatFrame() wrote, however it is cut", () => {
   fc.assert(fc.property(fc.array(event, { maxLength: 4 }), cuts, (events, fractions) => {
     const body = concatBytes([
       new Uint8Array(0),
       ...events.map(({ type, object }) => formatFrame(type, object)),
     ]);
-    const splitter = new FrameSplitter();
+    const splitter = new JsonFrameSplitter();
     const frames = cutAt(body, fractions).flatMap((chunk) => splitter.push(chunk));
     const got = frames.map(parseWatchEvent);
     assert.deepEqual(
@@ -49,27 +46,27 @@ Deno.test("FrameSplitter and parseWatchEvent() give back what formatFrame() wrot
   }));
 });
 
-Deno.test("FrameSplitter keeps a frame back until its newline has come", () => {
-  const splitter = new FrameSplitter();
+Deno.test("JsonFrameSplitter keeps a frame back until its newline has come", () => {
+  const splitter = new JsonFrameSplitter();
   assert.deepEqual(splitter.push(utf8('{"type":"ADDED"')), []);
   assert.deepEqual(splitter.push(utf8("}")), []);
   assert.deepEqual(splitter.push(utf8("\n")).map(text), ['{"type":"ADDED"}']);
 });
 
-Deno.test("FrameSplitter passes over empty lines", () => {
-  assert.deepEqual(new FrameSplitter().push(utf8("\n\na\n\n")).map(text), ["a"]);
+Deno.test("JsonFrameSplitter passes over empty lines", () => {
+  assert.deepEqual(new JsonFrameSplitter().push(utf8("\n\na\n\n")).map(text), ["a"]);
 });
 
-Deno.test("FrameSplitter throws a SyntaxError when a frame never ends", () => {
-  const splitter = new FrameSplitter();
+Deno.test("JsonFrameSplitter throws a SyntaxError when a frame never ends", () => {
+  const splitter = new JsonFrameSplitter();
   const megabyte = new Uint8Array(1024 * 1024).fill(0x20);
   assert.throws(() => {
     for (let i = 0; i < 17; i++) splitter.push(megabyte);
   }, SyntaxError);
 });
 
-Deno.test("FrameSplitter takes a long frame in small pieces in linear time", () => {
-  const splitter = new FrameSplitter();
+Deno.test("JsonFrameSplitter takes a long frame in small pieces in linear time", () => {
+  const splitter = new JsonFrameSplitter();
   const piece = new Uint8Array(64).fill(0x20);
   for (let i = 0; i < 50_000; i++) splitter.push(piece);
   assert.equal(splitter.push(utf8("\n"))[0]?.length, 64 * 50_000);
@@ -101,14 +98,6 @@ Deno.test("parseWatchEvent() gives an event or a SyntaxError whatever the bytes"
   );
 });
 
-Deno.test("formatItemFrame() gives the object of a list its kind", () => {
-  const frame = formatItemFrame("ADDED", utf8('{"metadata":{"name":"a"}}'), POD);
-  assert.equal(
-    text(frame),
-    '{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}}\n',
-  );
-});
-
 Deno.test.each([
   { end: false, metadata: { resourceVersion: "9" } },
   {
@@ -120,15 +109,6 @@ Deno.test.each([
     type: "BOOKMARK",
     object: { ...POD, metadata },
   });
-});
-
-Deno.test("formatErrorFrame() writes the Status by which client-go knows that it must list anew", () => {
-  const { type, object } = JSON.parse(text(formatErrorFrame(expiredStatus("too old"))));
-  assert.equal(type, "ERROR");
-  assert.deepEqual(
-    { kind: object.kind, status: object.status, code: object.code, reason: object.reason },
-    { kind: "Status", status: "Failure", code: 410, reason: "Expired" },
-  );
 });
 
 Deno.test("stampResourceVersion() changes the version of the object and nothing else", () => {

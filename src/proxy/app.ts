@@ -2,6 +2,7 @@ import type { Logger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { errorMessage } from "../kernel/errors.ts";
 import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
+import { negotiateStatus } from "../kube/negotiated_status.ts";
 import { statusResponse } from "../kube/status.ts";
 import type { Peer } from "../platform/client_certificate.ts";
 import type { ProxyRequest } from "./upstream/forward.ts";
@@ -53,8 +54,7 @@ export function createProxyApp(
     forward: createPassLane(context, "forward"),
     upgrade: createUpgradeLane(context),
   };
-  const app = new Hono<{ Bindings: { peer?: Peer } }>();
-  app.all("*", async ({ req: { raw }, env }) => {
+  const answer = async (raw: Request, peer: Peer | undefined): Promise<Response> => {
     const { path, query } = splitUrl(raw.url);
     let info: RequestInfo;
     try {
@@ -69,7 +69,7 @@ export function createProxyApp(
       query,
       headers: raw.headers,
       info,
-      caller: await options.callerOf(raw.headers, env.peer),
+      caller: await options.callerOf(raw.headers, peer),
       signal: AbortSignal.any([raw.signal, context.stop]),
       readBody: () => readBody(raw),
     };
@@ -93,6 +93,10 @@ export function createProxyApp(
       const message = `edge-agent could not handle ${raw.method} ${path}: ${errorMessage(error)}`;
       return statusResponse({ code: 500, reason: "InternalError", message });
     }
+  };
+  const app = new Hono<{ Bindings: { peer?: Peer } }>();
+  app.all("*", async ({ req: { raw }, env }) => {
+    return negotiateStatus(await answer(raw, env.peer), raw.headers.get("accept"));
   });
   return app;
 }

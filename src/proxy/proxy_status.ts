@@ -42,6 +42,7 @@ export function proxyStatus(
         namespace: scope.namespace,
         selector: selector.join(" "),
         representation: scope.representation,
+        encoding: scope.encoding,
         state: freshness,
         mirrored: reflected,
         resourceVersion,

@@ -103,6 +103,7 @@ export const POD_SCOPE: Scope = {
   labelSelector: "",
   fieldSelector: "",
   representation: "object",
+  encoding: "json",
   variant: "",
 };
 

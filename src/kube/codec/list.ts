@@ -1,3 +1,4 @@
+import type { ListSplitter } from "./encoding.ts";
 import { concatBytes, formatJson, parseJson } from "./json.ts";
 import {
   CLOSE_BRACE,
@@ -41,7 +42,7 @@ type SplitterState =
  * Cuts the body of a list into its items while it streams in. The list is whole only when
  * {@linkcode end} returned: an HTTP body that ends cleanly proves nothing (RST_STREAM NO_ERROR, EOF).
  */
-export class ListSplitter {
+export class JsonListSplitter implements ListSplitter {
   readonly #fields: Record<string, unknown> = {};
   #state: SplitterState = "before";
   #rest: Uint8Array = new Uint8Array(0);

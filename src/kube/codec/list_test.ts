@@ -12,7 +12,7 @@ import {
   text,
   utf8,
 } from "../../../tests/testing/arbitraries.ts";
-import { formatListOpening, LIST_CLOSING, type ListHead, ListSplitter } from "./list.ts";
+import { formatListOpening, JsonListSplitter, LIST_CLOSING, type ListHead } from "./list.ts";
 import { concatBytes } from "./json.ts";
 
 interface Split {
@@ -21,7 +21,7 @@ interface Split {
 }
 
 function split(chunks: readonly Uint8Array[]): Split {
-  const splitter = new ListSplitter();
+  const splitter = new JsonListSplitter();
   const items = chunks.flatMap((chunk) => splitter.push(chunk));
   return { items, head: splitter.end() };
 }
@@ -57,7 +57,7 @@ const list = fc.record({
   return { body, kind, resourceVersion, token, items: items ?? [], extra };
 });
 
-Deno.test("ListSplitter finds what JSON.parse finds wherever the body is cut", () => {
+Deno.test("JsonListSplitter finds what JSON.parse finds wherever the body is cut", () => {
   fc.assert(
     fc.property(
       list,
@@ -79,7 +79,7 @@ Deno.test("ListSplitter finds what JSON.parse finds wherever the body is cut", (
   );
 });
 
-Deno.test("ListSplitter finds the same at every single cut of a list with hard strings", () => {
+Deno.test("JsonListSplitter finds the same at every single cut of a list with hard strings", () => {
   const body = utf8(spaced({
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
@@ -99,14 +99,14 @@ Deno.test("end() throws a SyntaxError when anything of the list is missing", () 
   fc.assert(
     fc.property(list, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (list, at) => {
       const bytes = utf8(JSON.stringify(list.body));
-      const splitter = new ListSplitter();
+      const splitter = new JsonListSplitter();
       splitter.push(bytes.subarray(0, Math.floor(at * bytes.length)));
       assert.throws(() => splitter.end(), SyntaxError);
     }),
   );
 });
 
-Deno.test("ListSplitter gives a list or a SyntaxError whatever the bytes", () => {
+Deno.test("JsonListSplitter gives a list or a SyntaxError whatever the bytes", () => {
   fc.assert(
     fc.property(list, mutations, cuts, ({ body }, changes, fractions) => {
       const bytes = mutate(utf8(JSON.stringify(body)), changes);
@@ -133,7 +133,7 @@ Deno.test("ListSplitter gives a list or a SyntaxError whatever the bytes", () =>
   );
 });
 
-Deno.test("ListSplitter gives a list or a SyntaxError when the bytes are noise", () => {
+Deno.test("JsonListSplitter gives a list or a SyntaxError when the bytes are noise", () => {
   const noise = fc.array(
     fc.constantFrom("{", "}", "[", "]", ",", ":", '"', "\\", '"items"', '"metadata"', "1", " "),
     { maxLength: 30 },
@@ -150,7 +150,7 @@ Deno.test("ListSplitter gives a list or a SyntaxError when the bytes are noise",
   );
 });
 
-Deno.test("ListSplitter takes a body that comes in ten thousand pieces in linear time", () => {
+Deno.test("JsonListSplitter takes a body that comes in ten thousand pieces in linear time", () => {
   const items = Array.from({ length: 20_000 }, (_, i) => `{"metadata":{"name":"p${i}"}}`);
   const body = utf8(PODS.replace("[]", `[${items}]`));
   const pieces = Array.from(
@@ -161,11 +161,11 @@ Deno.test("ListSplitter takes a body that comes in ten thousand pieces in linear
   assert.equal(split(pieces).items.length, 20_000);
 });
 
-Deno.test("ListSplitter takes the empty list of Go, which is null", () => {
+Deno.test("JsonListSplitter takes the empty list of Go, which is null", () => {
   assert.deepEqual(splitText(PODS.replace("[]", "null")).items, []);
 });
 
-Deno.test("ListSplitter takes metadata behind the items, as custom resources write it", () => {
+Deno.test("JsonListSplitter takes metadata behind the items, as custom resources write it", () => {
   const { items, head } = splitText(
     '{"apiVersion":"a/v1","items":[{"x":1}],"kind":"XList","metadata":{"continue":"","resourceVersion":"9"}}\n',
   );
@@ -198,14 +198,14 @@ Deno.test.each([
   { name: "metadata that are a text", body: PODS.replace('{"resourceVersion":"7"}', '"x"') },
   { name: "bytes that are no UTF-8", body: PODS.replace("PodList", "\ud800") },
   { name: "a Status", body: '{"kind":"Status","apiVersion":"v1","metadata":{},"code":500}' },
-])("ListSplitter throws a SyntaxError when the body is $name", ({ name, body }) => {
+])("JsonListSplitter throws a SyntaxError when the body is $name", ({ name, body }) => {
   const bytes = name.includes("UTF-8")
     ? concatBytes([utf8('{"kind":"'), Uint8Array.of(0xff), utf8(PODS.slice(9))])
     : utf8(body);
   assert.throws(() => split([bytes]), SyntaxError);
 });
 
-Deno.test("formatListOpening() is read back by ListSplitter", () => {
+Deno.test("formatListOpening() is read back by JsonListSplitter", () => {
   fc.assert(fc.property(list, ({ kind, resourceVersion, token, items, extra }) => {
     const head: ListHead = {
       kind,

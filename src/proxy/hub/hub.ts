@@ -1,17 +1,15 @@
-import type { ListHead } from "../../kube/codec/list.ts";
-import { type ItemType, itemTypeOf, toListBody, toStoredObject } from "../../kube/object_meta.ts";
+import { type Encoding, toStoredObject } from "../../kube/codec/encoding.ts";
+import { ENCODINGS } from "../../kube/codec/encodings.ts";
+import { type ItemType, itemTypeOf } from "../../kube/object_meta.ts";
 import type { CatchUp, Replacement } from "../../kube/reflector.ts";
 import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
-import { type ChangeType, formatFrame, type WatchEvent } from "../../kube/watch_event.ts";
+import type { ChangeType, WatchEvent } from "../../kube/watch_event.ts";
 import { EventWindow, type WindowEvent } from "./event_window.ts";
 import { catchUpOf, type Freshness } from "./freshness.ts";
-import type { HubOptions } from "./hub_options.ts";
+import type { HubHead, HubOptions } from "./hub_options.ts";
 import { type HubReplacement, replaceContent } from "./replacement.ts";
 import type { Scope } from "./scope.ts";
 import type { ScopeContent } from "./scope_content.ts";
-
-/** What a list of the scope says beside its items and its version. */
-export type HubHead = Pick<ListHead, "kind" | "apiVersion" | "extra" | "spellsContinue">;
 
 /**
  * The state of one scope: objects in the store, recent events in memory, and everybody who watches. Fed
@@ -19,6 +17,8 @@ export type HubHead = Pick<ListHead, "kind" | "apiVersion" | "extra" | "spellsCo
  */
 export class Hub {
   readonly scope: Scope;
+  /** How its objects and events are written. */
+  readonly encoding: Encoding;
   /** Its objects in the store. */
   readonly content: ScopeContent;
   /** Its recent events, and every watcher's buffer. */
@@ -43,6 +43,7 @@ export class Hub {
     const { scope, content, limits, row } = options;
     this.#options = options;
     this.scope = scope;
+    this.encoding = ENCODINGS[scope.encoding];
     this.content = content;
     this.window = new EventWindow(limits, row?.changeRv ?? "");
     if (row !== undefined) {
@@ -143,16 +144,14 @@ export class Hub {
   }
 
   change(event: WatchEvent & { type: ChangeType }): void {
-    const { key, uid, resourceVersion } = toStoredObject(event.object);
+    const { key, uid, resourceVersion } = toStoredObject(this.encoding, event.object);
     if (compareResourceVersions(resourceVersion, this.#resourceVersion) <= 0) return;
-    // Lists of metadata carry the kind in each item, as watch events do.
-    const body = this.scope.representation === "metadata" ? event.object : toListBody(event.object);
-    if (event.type === "DELETED") this.content.remove(key);
-    else this.content.put({ key, uid, resourceVersion, body });
-    const frame = formatFrame(event.type, event.object);
+    const { encoding, content } = this;
+    if (event.type === "DELETED") content.remove(key);
+    else content.put({ key, uid, resourceVersion, body: encoding.toListBody(event.object) });
+    const frame = encoding.formatFrame(event.type, event.object);
     this.#push({ type: event.type, resourceVersion, frame }, key);
-    this.#resourceVersion = resourceVersion;
-    this.#changeVersion = resourceVersion;
+    this.#resourceVersion = this.#changeVersion = resourceVersion;
     this.#save();
     this.#notify();
   }
@@ -206,6 +205,7 @@ export class Hub {
     const replacement = this.#replacements;
     return {
       content: this.content,
+      encoding: this.encoding,
       isLatest: () => replacement === this.#replacements,
       resourceVersion: this.#resourceVersion,
       begin: (head) => {

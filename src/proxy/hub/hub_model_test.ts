@@ -12,10 +12,10 @@ import {
   type State,
 } from "../../../tests/testing/hub_cloud.ts";
 import { MemoryStore } from "../../../tests/testing/memory_store.ts";
-import { ListSplitter } from "../../kube/codec/list.ts";
+import { JsonListSplitter } from "../../kube/codec/list.ts";
 import { readObjectMeta } from "../../kube/object_meta.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
-import { FrameSplitter, parseWatchEvent, type WatchEvent } from "../../kube/watch_event.ts";
+import { JsonFrameSplitter, parseWatchEvent, type WatchEvent } from "../../kube/watch_event.ts";
 import type { Hub } from "./hub.ts";
 import { watchHub } from "./hub_watch.ts";
 import { listHub } from "../lanes/list_response.ts";
@@ -34,7 +34,7 @@ class ModelClient {
   /** Where it is; empty when it must list first. */
   #version = "";
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #splitter = new FrameSplitter();
+  #splitter = new JsonFrameSplitter();
   #pending: Promise<unknown> | undefined;
   /** Objects that a watch from the start still owes; undefined once it is past them. */
   #owed: number | undefined;
@@ -61,7 +61,7 @@ class ModelClient {
   async list(): Promise<void> {
     this.disconnect();
     const response = listHub(this.#world.hub, { limit: 0 });
-    const splitter = new ListSplitter();
+    const splitter = new JsonListSplitter();
     const items = splitter.push(new Uint8Array(await response.arrayBuffer()));
     this.#take(items, splitter.end().resourceVersion);
     assert.deepEqual(sorted(this.#state), sorted(this.#world.cloud.at(this.#version)), "list");
@@ -82,7 +82,7 @@ class ModelClient {
     this.disconnect();
     const { hub } = this.#world;
     if (begin === "resume" && this.#version === "") await this.list();
-    this.#splitter = new FrameSplitter();
+    this.#splitter = new JsonFrameSplitter();
     if (begin === "resume") {
       this.#owed = undefined;
     } else {

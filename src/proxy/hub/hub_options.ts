@@ -1,7 +1,11 @@
+import type { ListHead } from "../../kube/codec/list.ts";
 import type { WindowLimits } from "./event_window.ts";
 import type { Scope } from "./scope.ts";
 import type { ScopeContent } from "./scope_content.ts";
 import type { ScopeRow } from "../store/overlay.ts";
+
+/** What a list of the scope says beside its items and its version. */
+export type HubHead = Pick<ListHead, "kind" | "apiVersion" | "extra" | "spellsContinue">;
 
 /** Told of what others must know too. */
 export interface HubEvents {

@@ -1,8 +1,8 @@
 import type { Clock } from "../../kernel/clock.ts";
+import { formatErrorFrame, formatItemFrame } from "../../kube/codec/encoding.ts";
 import { concatBytes } from "../../kube/codec/json.ts";
 import { compareResourceVersions, isResourceVersion } from "../../kube/resource_version.ts";
 import { expiredStatus } from "../../kube/status.ts";
-import { formatBookmark, formatErrorFrame, formatItemFrame } from "../../kube/watch_event.ts";
 import { isNews } from "./event_window.ts";
 import type { Hub } from "./hub.ts";
 import { DamagedError, type Snapshot } from "../store/snapshot.ts";
@@ -139,13 +139,16 @@ class HubWatcher implements Disposable {
       this.#expired = `too old resource version: ${this.#skipUpTo} (${hub.resourceVersion})`;
     }
     if (this.#expired !== undefined) {
-      return { frames: [formatErrorFrame(expiredStatus(this.#expired))], end: "expired" };
+      return {
+        frames: [formatErrorFrame(hub.encoding, expiredStatus(this.#expired))],
+        end: "expired",
+      };
     }
     return this.#nextEvents();
   }
 
   #nextInitial(initial: Snapshot): Step {
-    const { itemType } = this.#hub;
+    const { encoding, itemType } = this.#hub;
     let objects;
     try {
       objects = initial.next();
@@ -155,12 +158,12 @@ class HubWatcher implements Disposable {
       this.#hub.damaged(error.key);
       return { end: "damaged" };
     }
-    const frames = objects.map(({ body }) => formatItemFrame("ADDED", body, itemType));
+    const frames = objects.map(({ body }) => formatItemFrame(encoding, "ADDED", body, itemType));
     if (frames.length > 0) return { frames };
     this.#initial = undefined;
     const { sendInitialEvents, bookmarks } = this.#options;
     if (!sendInitialEvents || !bookmarks) return this.next();
-    return { frames: [formatBookmark(itemType, this.#initialVersion, true)] };
+    return { frames: [encoding.formatBookmark(itemType, this.#initialVersion, true)] };
   }
 
   #nextEvents(): Step {
@@ -183,7 +186,7 @@ class HubWatcher implements Disposable {
     if (this.#options.bookmarks && due && this.#skipUpTo === "") {
       this.#seenBookmark = hub.window.bookmark;
       // Not the version that the cloud vouched for: events that came since have been sent already.
-      frames.push(formatBookmark(hub.itemType, hub.resourceVersion));
+      frames.push(hub.encoding.formatBookmark(hub.itemType, hub.resourceVersion));
     }
     const end = this.#timedOut ? "timeout" as const : undefined;
     return frames.length > 0 ? { frames, end } : { end };

@@ -4,7 +4,7 @@ import { text, utf8 } from "../../../tests/testing/arbitraries.ts";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import { createPodHub, eventObject, relist } from "../../../tests/testing/hub_cloud.ts";
 import { MemoryStore } from "../../../tests/testing/memory_store.ts";
-import { FrameSplitter, parseWatchEvent } from "../../kube/watch_event.ts";
+import { JsonFrameSplitter, parseWatchEvent } from "../../kube/watch_event.ts";
 import type { Hub } from "./hub.ts";
 import { type WatchEnd, watchHub, type WatchOptions } from "./hub_watch.ts";
 
@@ -43,7 +43,7 @@ function watch(hub: Hub, options: Partial<WatchOptions> = {}) {
     (end) => ends.push(end),
   );
   const reader = body.getReader();
-  const splitter = new FrameSplitter();
+  const splitter = new JsonFrameSplitter();
   let waiting: ReturnType<typeof reader.read> | undefined;
   return {
     clock,

@@ -1,13 +1,8 @@
+import { type Encoding, formatItemFrame, toStoredObject } from "../../kube/codec/encoding.ts";
 import type { ListHead } from "../../kube/codec/list.ts";
-import {
-  itemTypeOf,
-  type StoredObject,
-  toStoredObject,
-  toTypedBody,
-} from "../../kube/object_meta.ts";
+import { itemTypeOf, type StoredObject } from "../../kube/object_meta.ts";
 import type { Replacement } from "../../kube/reflector.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
-import { formatFrame, stampResourceVersion } from "../../kube/watch_event.ts";
 import type { WindowEvent } from "./event_window.ts";
 import type { ScopeContent } from "./scope_content.ts";
 import { DamagedError } from "../store/snapshot.ts";
@@ -15,6 +10,7 @@ import { DamagedError } from "../store/snapshot.ts";
 /** The side of a hub that a new list changes. */
 export interface HubReplacement {
   content: ScopeContent;
+  encoding: Encoding;
   /** Version of the content before; empty if there was none. */
   resourceVersion: string;
   /** False once a later replacement was begun: this one is forgotten. */
@@ -37,7 +33,7 @@ interface Difference {
  * nor written; the first list of all goes straight to the store, where it counts only once complete.
  */
 export function replaceContent(hub: HubReplacement): Replacement {
-  const { content } = hub;
+  const { content, encoding } = hub;
   const first = hub.resourceVersion === "";
   const before = content.versions();
   const gone = new Set(before.keys());
@@ -46,7 +42,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
     async add(items) {
       if (!hub.isLatest()) return;
       for (const item of items) {
-        const object = toStoredObject(item);
+        const object = toStoredObject(encoding, item);
         gone.delete(object.key);
         const old = before.get(object.key);
         if (old?.uid === object.uid && old.resourceVersion === object.resourceVersion) continue;
@@ -81,10 +77,11 @@ export function replaceContent(hub: HubReplacement): Replacement {
         const old = announce ? read(key) : undefined;
         if (old === undefined) return;
         // Nobody watches the rows of a Table: their frames only tell the agent itself.
-        const object = head.kind === "Table"
-          ? old.body
-          : stampResourceVersion(toTypedBody(old.body, type), hub.resourceVersion);
-        const frame = formatFrame("DELETED", object);
+        const object = head.kind === "Table" ? old.body : encoding.stampResourceVersion(
+          encoding.toTypedBody(old.body, type),
+          hub.resourceVersion,
+        );
+        const frame = encoding.formatFrame("DELETED", object);
         const { resourceVersion } = hub;
         hub.push({ type: "DELETED", resourceVersion, foundGone: true, frame }, key);
       };
@@ -103,7 +100,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
         if (!announce) continue;
         const { key, resourceVersion, body } = object;
         const change = difference === "MODIFIED" ? "MODIFIED" : "ADDED";
-        const frame = formatFrame(change, toTypedBody(body, type));
+        const frame = formatItemFrame(encoding, change, body, type);
         hub.push({ type: change, resourceVersion, frame }, key);
       }
       hub.end(head, first ? 0 : gone.size + differences.length);

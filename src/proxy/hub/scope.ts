@@ -1,16 +1,13 @@
-import { type MediaRange, parseAccept } from "../../kube/accept.ts";
+import type { EncodingName } from "../../kube/codec/encoding.ts";
+import { ENCODINGS } from "../../kube/codec/encodings.ts";
+import type { ReflectorTarget } from "../../kube/reflector.ts";
 import {
   collectionPath,
   formatGvr,
   type Gvr,
   type ResourceRequest,
 } from "../../kube/request_info.ts";
-
-/** The shapes in which the agent mirrors objects. Tables are kept as lists but not watched. */
-export type Representation =
-  | { as: "object"; accept: string }
-  | { as: "metadata"; accept: string }
-  | { as: "table"; accept: string };
+import { METADATA_PARAMS, type Representation } from "./representation.ts";
 
 /**
  * A collection as one client sees it: the unit of mirroring. Nothing of it may be left out of the key:
@@ -25,39 +22,9 @@ export interface Scope extends Gvr {
   labelSelector: string;
   fieldSelector: string;
   representation: Representation["as"];
+  encoding: EncodingName;
   /** For Tables: the media range and `includeObject`, which change what the rows hold. */
   variant: string;
-}
-
-const METADATA = "g=meta.k8s.io;v=v1";
-
-/**
- * What the agent asks the cloud for on behalf of a client; undefined when the client takes nothing that
- * the agent can read (protobuf alone, for instance).
- */
-export function chooseRepresentation(accept: string | null): Representation | undefined {
-  for (const range of parseAccept(accept)) {
-    const representation = toRepresentation(range);
-    if (representation !== undefined) return representation;
-  }
-  return undefined;
-}
-
-function toRepresentation({ type, params, text }: MediaRange): Representation | undefined {
-  const json = type === "application/json" || type === "application/*" || type === "*/*";
-  if (!json || "stream" in params) return undefined;
-  switch (params.as) {
-    case undefined:
-      return { as: "object", accept: "application/json" };
-    case "PartialObjectMetadata":
-    case "PartialObjectMetadataList":
-      if (params.g !== "meta.k8s.io" || params.v !== "v1") return undefined;
-      return { as: "metadata", accept: text };
-    case "Table":
-      return { as: "table", accept: `${text},application/json` };
-    default:
-      return undefined;
-  }
 }
 
 /** The scope of a request for a collection. */
@@ -78,6 +45,7 @@ export function scopeOf(
     labelSelector: query.get("labelSelector") ?? "",
     fieldSelector: sortTerms(query.get("fieldSelector") ?? ""),
     representation: representation.as,
+    encoding: representation.encoding,
     variant: table ? `${representation.accept}|${query.get("includeObject") ?? ""}` : "",
   };
 }
@@ -89,7 +57,7 @@ function sortTerms(fieldSelector: string): string {
 
 /** The scope as the text by which the store knows it. */
 export function formatScope(scope: Scope): string {
-  const { caller, namespace, labelSelector, fieldSelector, representation, variant } = scope;
+  const { caller, namespace, labelSelector, fieldSelector, representation, encoding } = scope;
   return JSON.stringify([
     caller,
     formatGvr(scope),
@@ -97,18 +65,25 @@ export function formatScope(scope: Scope): string {
     labelSelector,
     fieldSelector,
     representation,
-    variant,
+    scope.variant,
+    // Left out for JSON, the only one there was when keys had seven fields.
+    ...(encoding === "json" ? [] : [encoding]),
   ]);
 }
+
+type ScopeTexts = [string, string, string, string, string];
 
 /** The reverse of {@linkcode formatScope}. @throws {SyntaxError} */
 export function parseScope(text: string): Scope {
   const fields = JSON.parse(text) as unknown;
-  if (!Array.isArray(fields) || fields.length !== 7 || fields.some((f) => typeof f !== "string")) {
+  if (
+    !Array.isArray(fields) || fields.some((field) => typeof field !== "string") ||
+    !(fields.length === 7 || (fields.length === 8 && Object.hasOwn(ENCODINGS, fields[7])))
+  ) {
     throw new SyntaxError(`Cannot read the scope ${text}`);
   }
-  const [caller, gvr, namespace, labelSelector, fieldSelector, representation, variant] =
-    fields as [string, string, string, string, string, Representation["as"], string];
+  const [caller, gvr, namespace, labelSelector, fieldSelector, representation, variant, encoding] =
+    fields as [...texts: ScopeTexts, Representation["as"], string, EncodingName | undefined];
   const [resource = "", version = "", group = ""] = gvr.split("/").reverse();
   return {
     caller,
@@ -119,16 +94,17 @@ export function parseScope(text: string): Scope {
     labelSelector,
     fieldSelector,
     representation,
+    encoding: encoding ?? "json",
     variant,
   };
 }
 
 /** How the scope is asked for upstream. */
-export function scopeTarget(
-  scope: Scope,
-): { path: string; query: Record<string, string>; listAccept: string; watchAccept: string } {
+export function scopeTarget(scope: Scope): ReflectorTarget {
   const { namespace, labelSelector, fieldSelector, representation, variant } = scope;
-  const accept = representation === "table" ? variant.split("|")[0]! : "application/json";
+  const encoding = ENCODINGS[scope.encoding];
+  const { contentType } = encoding;
+  const accept = representation === "table" ? variant.split("|")[0]! : contentType;
   const metadata = representation === "metadata";
   return {
     path: collectionPath(scope, namespace),
@@ -136,7 +112,10 @@ export function scopeTarget(
       ...(labelSelector !== "" && { labelSelector }),
       ...(fieldSelector !== "" && { fieldSelector }),
     },
-    listAccept: metadata ? `application/json;as=PartialObjectMetadataList;${METADATA}` : accept,
-    watchAccept: metadata ? `application/json;as=PartialObjectMetadata;${METADATA}` : accept,
+    listAccept: metadata
+      ? `${contentType};as=PartialObjectMetadataList;${METADATA_PARAMS}`
+      : accept,
+    watchAccept: metadata ? `${contentType};as=PartialObjectMetadata;${METADATA_PARAMS}` : accept,
+    encoding,
   };
 }

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { label } from "../../../tests/testing/arbitraries.ts";
+import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
+import { PROTOBUF_ENCODING } from "../../kube/codec/protobuf/encoding.ts";
 import type { ResourceRequest } from "../../kube/request_info.ts";
-import {
-  chooseRepresentation,
-  formatScope,
-  parseScope,
-  type Scope,
-  scopeOf,
-  scopeTarget,
-} from "./scope.ts";
+import { chooseRepresentation } from "./representation.ts";
+import { formatScope, parseScope, type Scope, scopeOf, scopeTarget } from "./scope.ts";
 
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
 const METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
@@ -41,6 +38,7 @@ const anyScope: fc.Arbitrary<Scope> = fc.record({
   labelSelector: fc.string(),
   fieldSelector: fc.string(),
   representation: fc.constantFrom("object" as const, "metadata" as const, "table" as const),
+  encoding: fc.constantFrom("json" as const, "protobuf" as const),
   variant: fc.string(),
 }, { noNullPrototype: true });
 
@@ -62,6 +60,7 @@ Deno.test("formatScope() gives two scopes one key only when they are the same", 
     labelSelector: tricky,
     fieldSelector: tricky,
     representation: fc.constantFrom("object" as const, "metadata" as const, "table" as const),
+    encoding: fc.constantFrom("json" as const, "protobuf" as const),
     variant: tricky,
   }, { noNullPrototype: true });
   fc.assert(
@@ -82,6 +81,7 @@ Deno.test.each([
   { name: "the field selector", other: scope("fieldSelector=spec.nodeName%3Da") },
   { name: "metadata instead of objects", other: scope("", { accept: METADATA }) },
   { name: "a Table instead of objects", other: scope("", { accept: TABLE }) },
+  { name: "protobuf instead of JSON", other: scope("", { accept: PROTOBUF }) },
 ])("formatScope() tells scopes apart by $name", ({ other }) => {
   assert.notEqual(formatScope(other), formatScope(scope()));
 });
@@ -110,34 +110,15 @@ Deno.test("scopeOf() takes no notice of paging, versions and limits", () => {
   assert.equal(formatScope(scope(noise)), formatScope(scope()));
 });
 
-Deno.test.each(["", "[]", "{}", '["a"]', '["a","v1/pods","","","","object",1]', "null"])(
+Deno.test.each([
+  ...["", "[]", "{}", '["a"]', '["a","v1/pods","","","","object",1]', "null"],
+  '["a","v1/pods","","","","object","","cbor"]',
+  '["a","v1/pods","","","","object","","toString"]',
+  '["a","v1/pods","","","","object","","protobuf",""]',
+])(
   "parseScope() throws a SyntaxError when the text is '%s'",
   (text) => assert.throws(() => parseScope(text), SyntaxError),
 );
-
-Deno.test.each([
-  { accept: null, want: { as: "object", accept: "application/json" } },
-  { accept: "*/*", want: { as: "object", accept: "application/json" } },
-  { accept: "application/json", want: { as: "object", accept: "application/json" } },
-  {
-    accept: "application/vnd.kubernetes.protobuf,application/json",
-    want: { as: "object", accept: "application/json" },
-  },
-  { accept: "application/vnd.kubernetes.protobuf", want: undefined },
-  { accept: "application/json;stream=watch", want: undefined },
-  { accept: METADATA, want: { as: "metadata", accept: METADATA } },
-  {
-    accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1beta1",
-    want: undefined,
-  },
-  { accept: "application/json;as=Something;g=meta.k8s.io;v=v1", want: undefined },
-  {
-    accept: `${TABLE},application/json`,
-    want: { as: "table", accept: `${TABLE},application/json` },
-  },
-])("chooseRepresentation() of $accept is $want", ({ accept, want }) => {
-  assert.deepEqual(chooseRepresentation(accept), want);
-});
 
 Deno.test("scopeTarget() asks as the client did, with its selectors verbatim", () => {
   const search = "labelSelector=a+in+(b,c)&fieldSelector=spec.nodeName%3Dn1";
@@ -147,7 +128,29 @@ Deno.test("scopeTarget() asks as the client did, with its selectors verbatim", (
     query: { labelSelector: "a in (b,c)", fieldSelector: "spec.nodeName=n1" },
     listAccept: "application/json",
     watchAccept: "application/json",
+    encoding: JSON_ENCODING,
   });
+});
+
+Deno.test("scopeTarget() asks for protobuf alone: what comes must be of the scope's encoding", () => {
+  const target = scopeTarget(scope("", { accept: `${PROTOBUF},application/json` }));
+  assert.deepEqual(
+    [target.listAccept, target.watchAccept, target.encoding],
+    [PROTOBUF, PROTOBUF, PROTOBUF_ENCODING],
+  );
+  const metadata = scopeTarget(
+    scope("", { accept: METADATA.replace("application/json", PROTOBUF) }),
+  );
+  assert.deepEqual([metadata.listAccept, metadata.watchAccept], [
+    `${PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`,
+    `${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`,
+  ]);
+});
+
+Deno.test("parseScope() takes keys of the time when there was only JSON", () => {
+  const old = '["identity:a","v1/pods","ns","","","object",""]';
+  assert.equal(parseScope(old).encoding, "json");
+  assert.equal(formatScope(parseScope(old)), old);
 });
 
 Deno.test("scopeTarget() asks for lists and for single objects of metadata by their own names", () => {

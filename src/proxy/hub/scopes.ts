@@ -106,6 +106,11 @@ export class Scopes {
     return this.#entry(scope).hub;
   }
 
+  /** The hub of a scope if there is one: asking does not make it. */
+  known(scope: Scope): Hub | undefined {
+    return this.#entries.get(formatScope(scope))?.hub;
+  }
+
   #entry(scope: Scope): Entry {
     return this.#entries.get(formatScope(scope)) ?? this.#add(scope);
   }

@@ -1,4 +1,4 @@
-import { parseJson } from "../../kube/codec/json.ts";
+import { ENCODINGS } from "../../kube/codec/encodings.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
 import { matchesSelector, parseFieldSelector, parseLabelSelector } from "../../kube/selector.ts";
@@ -43,7 +43,8 @@ function findWider(scopes: Scopes, scope: Scope): Content | undefined {
   const filter = filterOf(scope);
   if (filter === undefined) return undefined;
   const hub = scopes.siblings(scope.caller, scope).find(({ scope: wider }) =>
-    wider.representation === scope.representation && wider.variant === scope.variant &&
+    wider.representation === scope.representation && wider.encoding === scope.encoding &&
+    wider.variant === scope.variant &&
     wider.labelSelector === "" && wider.fieldSelector === "" &&
     (wider.namespace === "" || wider.namespace === namespace)
   );
@@ -56,31 +57,23 @@ function findWider(scopes: Scopes, scope: Scope): Content | undefined {
 }
 
 /** A scope's selectors as a filter; undefined when they can't be read, or not be seen in what is held. */
-function filterOf(
-  { labelSelector, fieldSelector, representation }: Scope,
-): ((object: StoredObject) => boolean) | undefined {
+function filterOf(scope: Scope): ((object: StoredObject) => boolean) | undefined {
   try {
-    const labels = parseLabelSelector(labelSelector);
-    const fields = parseFieldSelector(fieldSelector);
-    const beyond = fields.some(({ key }) => !key.startsWith("metadata."));
-    if (representation === "metadata" && beyond) return undefined;
+    const labels = parseLabelSelector(scope.labelSelector);
+    const fields = parseFieldSelector(scope.fieldSelector);
     if (labels.length === 0 && fields.length === 0) return () => true;
-    return ({ body }) => {
-      const object = parseJson(body);
-      const labelsOf = fieldOf(object, "metadata.labels") as Record<string, string> | undefined;
-      return matchesSelector(labels, (key) => labelsOf?.[key]) &&
-        matchesSelector(fields, (key) => String(fieldOf(object, key) ?? ""));
-    };
+    const viewOf = ENCODINGS[scope.encoding].createSelectorView(
+      scope,
+      fields.map(({ key }) => key),
+      scope.representation === "metadata",
+    );
+    return viewOf && (({ body }) => {
+      const view = viewOf(body);
+      return matchesSelector(labels, (key) => view.labels[key]) &&
+        matchesSelector(fields, view.field);
+    });
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** The value at a dotted path. What a field selector can name is such a path, and "" where it is absent. */
-function fieldOf(object: unknown, path: string): unknown {
-  return path.split(".").reduce<unknown>(
-    (value, name) => (value as Record<string, unknown> | undefined)?.[name],
-    object,
-  );
 }

@@ -1,5 +1,6 @@
 import { toAnswer, toResponse } from "../../kube/answer.ts";
-import { objectKey, readObjectMeta, toTypedBody } from "../../kube/object_meta.ts";
+import { encodingOf } from "../../kube/codec/encodings.ts";
+import { objectKey } from "../../kube/object_meta.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
 import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
 import { selectedName } from "../../kube/selector.ts";
@@ -13,7 +14,8 @@ import {
   type LaneHandler,
   prove,
 } from "./lane_context.ts";
-import { chooseRepresentation, type Representation } from "../hub/scope.ts";
+import { acceptedRepresentations, type Representation, sameShape } from "../hub/representation.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { KeptAnswer } from "../store/overlay.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
@@ -27,39 +29,45 @@ export function createGetLane(context: LaneContext): LaneHandler {
   return async (request) => {
     const info = request.info as ResourceRequest;
     const { caller } = request;
-    const representation = chooseRepresentation(request.headers.get("accept"));
-    const key = representation && answerKey(caller.key, info, representation.as);
+    const accepted = sameShape(acceptedRepresentations(request.headers.get("accept")));
     try {
-      const accept = representation?.accept;
+      const accept = accepted.map((each) => each.accept).join(",") || undefined;
       const response = await forwarder.read(request, { purpose: "short", accept });
       prove(context, request, response);
       metrics.answered("get", "cloud");
       if (response.status === 404 && info.subresource === "") {
         kept.forgetObject(caller.key, info, objectKey(namespaceOf(info), info.name));
       }
-      if (key === undefined || response.status !== 200) return response;
+      const encoding = encodingOf(response.headers.get("content-type"));
+      const shape = accepted.find((each) => each.encoding === encoding?.name);
+      if (encoding === undefined || shape === undefined || response.status !== 200) return response;
       const answer = await toAnswer(response, request.signal, MAX_OBJECT_BYTES);
       try {
-        const { resourceVersion } = readObjectMeta(answer.body);
+        const { resourceVersion } = encoding.readMeta(answer.body);
         seen.see(caller.key, info, resourceVersion);
-        kept.keep(key, answer, resourceVersion);
+        kept.keep(answerKey(caller.key, info, shape), answer, resourceVersion);
       } catch (error) {
-        // Whole JSON without metadata or not JSON at all is the client's business; nothing is kept.
+        // A whole body without metadata, or something else, is the client's business; nothing is kept.
         if (!(error instanceof SyntaxError)) throw error;
       }
       return toResponse(answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
-      if (representation === undefined || !isProven(context, request)) {
+      if (accepted.length === 0 || !isProven(context, request)) {
         return marks.unknown(`Cannot ${describeRequest(request)}`);
       }
-      return answerOffline(context, request, info, representation);
+      return answerOffline(context, request, info, accepted);
     }
   };
 }
 
-function answerKey(caller: string, info: ResourceRequest, as: Representation["as"]): string {
-  const variant = info.subresource === "" ? as : `${as}/${info.subresource}`;
+function answerKey(
+  caller: string,
+  info: ResourceRequest,
+  { as, encoding }: Pick<Representation, "as" | "encoding">,
+): string {
+  const shape = encoding === "json" ? as : `${as}.${encoding}`;
+  const variant = info.subresource === "" ? shape : `${shape}/${info.subresource}`;
   return objectAnswerKey(caller, info, objectKey(namespaceOf(info), info.name), variant);
 }
 
@@ -68,35 +76,38 @@ function answerOffline(
   context: LaneContext,
   request: ProxyRequest,
   info: ResourceRequest,
-  representation: Representation,
+  accepted: readonly Representation[],
 ): Response {
   const { kept, marks, metrics, scopes } = context;
   const subject = `${request.caller.key} ${request.path}`;
-  const answer = kept.get(answerKey(request.caller.key, info, representation.as));
   // A client that takes a Table takes the plain object too, if that is newer or the only one.
-  const plain = representation.as === "table"
-    ? kept.get(answerKey(request.caller.key, info, "object"))
-    : undefined;
-  const best = [answer, plain].filter((each) => each !== undefined)
+  const plain = accepted.map(({ as, encoding }) => ({
+    as: as === "table" ? "object" as const : as,
+    encoding,
+  }));
+  const best = [...accepted, ...plain]
+    .flatMap((each) => kept.get(answerKey(request.caller.key, info, each)) ?? [])
     .sort((a, b) => compareResourceVersions(b.resourceVersion, a.resourceVersion))[0];
 
-  const wanted = representation.as === "metadata" ? "metadata" : "object";
-  let newest: { body: Uint8Array; resourceVersion: string } | undefined;
+  let newest: { body: Uint8Array; resourceVersion: string; contentType: string } | undefined;
   if (info.subresource === "") {
-    for (const hub of scopes.siblings(request.caller.key, info)) {
-      if (hub.scope.representation !== wanted) continue;
+    const siblings = scopes.siblings(request.caller.key, info);
+    const isOf = ({ as, encoding }: typeof plain[number]) => ({ scope }: Hub) =>
+      scope.representation === as && scope.encoding === encoding;
+    for (const hub of plain.flatMap((each) => siblings.filter(isOf(each)))) {
       const object = hub.content.named(namespaceOf(info), info.name);
       if (object === undefined) continue;
       const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
       if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;
-      const body = toTypedBody(object.body, hub.itemType);
-      newest = { body, resourceVersion: object.resourceVersion };
+      const body = hub.encoding.toTypedBody(object.body, hub.itemType);
+      const { contentType } = hub.encoding;
+      newest = { body, resourceVersion: object.resourceVersion, contentType };
     }
   }
   if (newest !== undefined) {
     metrics.answered("get", "cache");
     const headers = new Headers(marks.headers(subject));
-    headers.set("content-type", "application/json");
+    headers.set("content-type", newest.contentType);
     return new Response(newest.body as Uint8Array<ArrayBuffer>, { headers });
   }
   if (info.subresource === "" && isKnownAbsent(context, request.caller.key, info, best)) {

@@ -1,9 +1,9 @@
 import { concatBytes } from "../../kube/codec/json.ts";
-import { formatListOpening, LIST_CLOSING } from "../../kube/codec/list.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import { compareResourceVersions, isResourceVersion } from "../../kube/resource_version.ts";
 import { expiredStatus, statusResponse } from "../../kube/status.ts";
 import type { Hub } from "../hub/hub.ts";
+import { streamList } from "./list_stream.ts";
 import { DamagedError, type Snapshot } from "../store/snapshot.ts";
 
 /** Which part of a hub a list shows. */
@@ -18,12 +18,6 @@ export interface ListOptions {
   filter?: (object: StoredObject) => boolean;
   headers?: HeadersInit;
 }
-
-const [COMMA, SPACE] = [",", " "].map((text) => new TextEncoder().encode(text)) as [
-  Uint8Array,
-  Uint8Array,
-];
-const HEADERS = { "content-type": "application/json", "cache-control": "no-cache, private" };
 
 /** Marks the agent's own continue tokens; those of the cloud are base64 of JSON. */
 const TOKEN_PREFIX = "edge-agent.";
@@ -67,26 +61,28 @@ export function listNextPage(hub: Hub, token: ContinueToken, options: ListOption
   return listHub(hub, { ...options, range, resourceVersion });
 }
 
-/** A list of what a hub holds, as a stream: memory does not grow with the cluster. */
+/** A list of what a hub holds: a page at once, or all of it as a stream. */
 export function listHub(hub: Hub, options: ListOptions): Response {
-  const { resourceVersion = hub.resourceVersion } = options;
+  const { resourceVersion = hub.resourceVersion, range, limit, filter = () => true } = options;
+  const { encoding } = hub;
   const head = { ...hub.head!, resourceVersion, continue: "" };
-  const snapshot = hub.content.snapshot(options.range);
   const headers = new Headers(options.headers);
-  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
+  headers.set("content-type", encoding.contentType);
+  headers.set("cache-control", "no-cache, private");
   try {
-    if (options.limit > 0) {
-      const { objects, more } = takePage(snapshot, options);
-      const last = objects.at(-1);
-      if (more && last !== undefined) {
-        head.continue = formatContinue({ resourceVersion, after: last.key });
-      }
-      const parts = [formatListOpening(head), ...joinBodies(objects, true), LIST_CLOSING];
-      return new Response(concatBytes(parts) as Uint8Array<ArrayBuffer>, { headers });
+    if (limit === 0) return new Response(streamList(hub, { head, range, filter }), { headers });
+    const { objects, more } = takePage(hub.content.snapshot(range), limit, filter);
+    const last = objects.at(-1);
+    if (more && last !== undefined) {
+      head.continue = formatContinue({ resourceVersion, after: last.key });
     }
-    return new Response(streamList(hub, snapshot, formatListOpening(head), options), { headers });
+    const items = concatBytes(
+      objects.flatMap(({ body }, i) => encoding.formatListItem(body, i === 0)),
+    );
+    const opening = encoding.formatListOpening(head, items.length);
+    const body = concatBytes([opening, items, encoding.listClosing]);
+    return new Response(body as Uint8Array<ArrayBuffer>, { headers });
   } catch (error) {
-    snapshot[Symbol.dispose]();
     if (!(error instanceof DamagedError)) throw error;
     hub.damaged(error.key);
     return statusResponse({
@@ -99,7 +95,8 @@ export function listHub(hub: Hub, options: ListOptions): Response {
 
 function takePage(
   snapshot: Snapshot,
-  { limit, filter = () => true }: ListOptions,
+  limit: number,
+  filter: (object: StoredObject) => boolean,
 ): { objects: StoredObject[]; more: boolean } {
   using _ = snapshot;
   const objects: StoredObject[] = [];
@@ -112,48 +109,4 @@ function takePage(
       objects.push(object);
     }
   }
-}
-
-function streamList(
-  hub: Hub,
-  snapshot: Snapshot,
-  opening: Uint8Array,
-  { filter = () => true }: ListOptions,
-): ReadableStream<Uint8Array> {
-  let parts: Uint8Array[] = [opening];
-  let empty = true;
-  // Read before the status is sent: damage at the start is an honest 504.
-  let slice: StoredObject[] | undefined = snapshot.next();
-  return new ReadableStream<Uint8Array>({
-    pull(controller) {
-      try {
-        const objects = slice ?? snapshot.next();
-        slice = undefined;
-        const bodies = joinBodies(objects.filter(filter), empty);
-        empty &&= bodies.length === 0;
-        const last = objects.length === 0;
-        // Never empty: a stream that hands over nothing is not asked again.
-        controller.enqueue(concatBytes([...parts, ...bodies, last ? LIST_CLOSING : SPACE]));
-        parts = [];
-        if (last) controller.close();
-      } catch (error) {
-        snapshot[Symbol.dispose]();
-        if (error instanceof DamagedError) hub.damaged(error.key);
-        // The body breaks off: the client sees that the list is not whole.
-        controller.error(error);
-      }
-    },
-    cancel() {
-      snapshot[Symbol.dispose]();
-    },
-  }, { highWaterMark: 0 });
-}
-
-function joinBodies(objects: readonly StoredObject[], first: boolean): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  for (const { body } of objects) {
-    if (!first || parts.length > 0) parts.push(COMMA);
-    parts.push(body);
-  }
-  return parts;
 }

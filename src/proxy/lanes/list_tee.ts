@@ -1,4 +1,6 @@
-import { type ListHead, ListSplitter } from "../../kube/codec/list.ts";
+import { encodingOf } from "../../kube/codec/encodings.ts";
+import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
+import type { ListHead } from "../../kube/codec/list.ts";
 import type { Replacement } from "../../kube/reflector.ts";
 import { isResourceVersion } from "../../kube/resource_version.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -43,7 +45,7 @@ export class ListTee {
       open = earlier;
     }
     const { replacement } = open;
-    const splitter = new ListSplitter();
+    const splitter = hub.encoding.createListSplitter();
     let broken = false;
     const giveUp = () => {
       broken = true;
@@ -99,7 +101,8 @@ export function observeVersion(
   response: Response,
   seen: (resourceVersion: string) => void,
 ): Response {
-  const splitter = new ListSplitter();
+  const encoding = encodingOf(response.headers.get("content-type")) ?? JSON_ENCODING;
+  const splitter = encoding.createListSplitter();
   let broken = false;
   const read = (step: () => void) => {
     if (broken) return;

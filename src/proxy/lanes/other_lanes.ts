@@ -1,5 +1,6 @@
-import { toAnswer, toResponse } from "../../kube/answer.ts";
-import { objectKey, readObjectMeta } from "../../kube/object_meta.ts";
+import { type Answer, toAnswer, toResponse } from "../../kube/answer.ts";
+import { encodingOf } from "../../kube/codec/encodings.ts";
+import { objectKey } from "../../kube/object_meta.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
 import { statusResponse } from "../../kube/status.ts";
 import { discoveryKey } from "../store/kept.ts";
@@ -63,7 +64,7 @@ export function createWriteLane(context: LaneContext): LaneHandler {
       if (!response.ok) return response;
       const answer = await toWholeAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
       // From here on, the absence of this object in an older list proves nothing to this client.
-      context.seen.see(request.caller.key, info, versionOf(answer.body));
+      context.seen.see(request.caller.key, info, versionOf(answer));
       return toResponse(answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
@@ -75,9 +76,10 @@ export function createWriteLane(context: LaneContext): LaneHandler {
 }
 
 /** The resourceVersion of an object; empty for anything else, such as the Status of a DELETE. */
-function versionOf(body: Uint8Array): string {
+function versionOf({ headers, body }: Answer): string {
   try {
-    return readObjectMeta(body).resourceVersion;
+    const encoding = encodingOf(headers["content-type"] ?? null);
+    return encoding?.readMeta(body).resourceVersion ?? "";
   } catch (error) {
     if (error instanceof SyntaxError) return "";
     throw error;

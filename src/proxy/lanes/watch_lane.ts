@@ -11,7 +11,9 @@ import {
   prove,
 } from "./lane_context.ts";
 import { areValidOptions } from "./list_options.ts";
-import { chooseRepresentation, formatScope, scopeOf } from "../hub/scope.ts";
+import { chooseHub, isHeld, servable } from "../hub/choose_hub.ts";
+import { acceptedRepresentations, sameShape } from "../hub/representation.ts";
+import { formatScope, scopeOf } from "../hub/scope.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
 /** Shortest life of a watch without `timeoutSeconds`, as kube-apiserver's --min-request-timeout. */
@@ -23,19 +25,30 @@ export function createWatchLane(context: LaneContext): LaneHandler {
 
   return async (request) => {
     const { query, headers, caller, signal } = request;
-    const representation = chooseRepresentation(headers.get("accept"));
+    const accepted = sameShape(acceptedRepresentations(headers.get("accept")));
+    const [representation] = accepted;
     const hubServes = representation !== undefined && representation.as !== "table" &&
       areValidOptions("watch", query) && isProven(context, request);
     if (!hubServes) return await passWatch(context, request);
-    const scope = scopeOf(caller.key, request.info as ResourceRequest, query, representation);
+    const info = request.info as ResourceRequest;
+    const candidates = servable(
+      scopes,
+      accepted.map((each) => scopeOf(caller.key, info, query, each)),
+    );
     const resourceVersion = query.get("resourceVersion") ?? "";
     const sendInitialEvents = isTrue(query.get("sendInitialEvents"));
     const resumes = isResourceVersion(resourceVersion) && !sendInitialEvents;
-    const isNew = scopes.hub(scope).freshness === "empty";
-    const hub = scopes.reflect(scope, { resumed: resumes });
     // Only the cloud knows what came after a version that the hub never saw.
-    if (resumes && isNew && link.isOpen) return await passWatch(context, request, "watch");
-    const { state } = await scopes.ready(hub, resumes ? "known" : "current", signal);
+    if (resumes && link.isOpen && !isHeld(scopes, candidates[0]!)) {
+      scopes.reflect(candidates[0]!, { resumed: resumes });
+      return await passWatch(context, request, "watch");
+    }
+    const need = resumes ? "known" : "current";
+    const { hub, state } = await chooseHub(scopes, link, candidates, {
+      need,
+      resumed: resumes,
+      signal,
+    });
     if (state === "refused") return await passWatch(context, request);
     if (state === "unknown") {
       metrics.answered("watch", "unknown");
@@ -64,14 +77,14 @@ export function createWatchLane(context: LaneContext): LaneHandler {
         metrics.watchesEnded.inc({ reason: end });
       },
     );
-    const answer = new Headers(offline ? marks.headers(formatScope(scope)) : undefined);
-    answer.set("content-type", "application/json");
+    const answer = new Headers(offline ? marks.headers(formatScope(hub.scope)) : undefined);
+    answer.set("content-type", hub.encoding.watchContentType);
     answer.set("cache-control", "no-cache, private");
     return new Response(body, { headers: answer });
   };
 }
 
-/** A watch that no hub serves: Tables, protobuf, callers that are not proven yet. */
+/** A watch that no hub serves: Tables, unknown encodings, callers that are not proven yet. */
 async function passWatch(
   context: LaneContext,
   request: ProxyRequest,

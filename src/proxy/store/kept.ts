@@ -11,6 +11,9 @@ const KEPT_HEADERS = ["content-type", "etag", "cache-control", "vary", "last-mod
 /** Separates the parts of a key: occurs in no header and no path. */
 const SEP = "\n";
 
+/** The representations of one object that may be kept; JSON goes without its name. */
+const VARIANTS = ["object", "metadata", "table", "object.protobuf", "metadata.protobuf"];
+
 /** Whole answers kept for the time without a link. */
 export class KeptAnswers {
   readonly #store: StateStore;
@@ -53,7 +56,7 @@ export class KeptAnswers {
 
   /** An object is gone: every answer that holds it is forgotten. */
   forgetObject(caller: string, gvr: Gvr, objectKey: string): void {
-    for (const variant of ["object", "metadata", "table"]) {
+    for (const variant of VARIANTS) {
       this.#store.forget(objectAnswerKey(caller, gvr, objectKey, variant));
     }
   }

@@ -1,3 +1,4 @@
+import { withoutCbor } from "../../kube/accept.ts";
 import type { RequestInfo } from "../../kube/request_info.ts";
 import type { Credential } from "./credentials.ts";
 import type { Caller, Identities } from "../identity/identity.ts";
@@ -65,7 +66,8 @@ export class Forwarder {
     }
     for (const name of connectionOptions(headers)) headers.delete(name);
     for (const name of HOP_BY_HOP) headers.delete(name);
-    if (options.accept !== undefined) headers.set("accept", options.accept);
+    const accept = options.accept ?? headers.get("accept");
+    if (accept !== null) headers.set("accept", withoutCbor(accept));
     const search = request.query.size > 0 ? `?${request.query}` : "";
     const credential = await readable(this.#identities.credential(caller));
     const response = await this.#upstream.send(credential, {

@@ -1,0 +1,45 @@
+import type { Encoding } from "../encoding.ts";
+import { INITIAL_EVENTS_END } from "../../watch_event.ts";
+import { ENVELOPE_END } from "./envelope.ts";
+import { formatListItem, formatListOpening, ProtobufListSplitter } from "./list.ts";
+import {
+  formatBookmarkObject,
+  readObjectMeta,
+  stampResourceVersion,
+  toListBody,
+  toTypedBody,
+} from "./object.ts";
+import { createSelectorView } from "./selectable.ts";
+import { formatStatus, readStatus } from "./status.ts";
+import { formatFrame, parseWatchEvent, ProtobufFrameSplitter } from "./watch.ts";
+
+/** `application/vnd.kubernetes.protobuf`: what Go clients prefer for built-in kinds. */
+export const PROTOBUF_ENCODING: Encoding = {
+  name: "protobuf",
+  contentType: "application/vnd.kubernetes.protobuf",
+  watchContentType: "application/vnd.kubernetes.protobuf;stream=watch",
+  createListSplitter: () => new ProtobufListSplitter(),
+  createFrameSplitter: () => new ProtobufFrameSplitter(),
+  parseWatchEvent,
+  readMeta: readObjectMeta,
+  readStatus,
+  toListBody,
+  toTypedBody,
+  stampResourceVersion,
+  createSelectorView,
+  sizedLists: true,
+  formatListOpening,
+  formatListItem: (body) => formatListItem(body),
+  listClosing: ENVELOPE_END,
+  formatFrame,
+  formatBookmark: (type, resourceVersion, initialEventsEnd = false) =>
+    formatFrame(
+      "BOOKMARK",
+      formatBookmarkObject(
+        type,
+        resourceVersion,
+        initialEventsEnd ? { [INITIAL_EVENTS_END]: "true" } : {},
+      ),
+    ),
+  formatStatus,
+};
