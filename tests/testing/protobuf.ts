@@ -111,3 +111,58 @@ export const anyItem: fc.Arbitrary<{ meta: Meta; body: Uint8Array<ArrayBuffer> }
   anyFields,
 )
   .map(([meta, fields]) => ({ meta, body: encode([[1, encodeMeta(meta)], ...fields]) }));
+
+/** The fields of a message, by another hand than the agent's: numbers as BigInt, all else as bytes. */
+export function decode(bytes: Uint8Array): { field: number; value: bigint | Uint8Array }[] {
+  const fields: { field: number; value: bigint | Uint8Array }[] = [];
+  let at = 0;
+  const next = () => {
+    let value = 0n;
+    for (let shift = 0n;; shift += 7n) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw new Error(`a varint ends behind ${bytes.length} bytes`);
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const tag = next();
+    const field = Number(tag >> 3n);
+    if ((tag & 7n) === 0n) {
+      fields.push({ field, value: next() });
+      continue;
+    }
+    if ((tag & 7n) !== 2n) throw new Error(`field ${field} has the layout ${tag & 7n}`);
+    const length = Number(next());
+    if (length > bytes.length - at) throw new Error(`field ${field} ends behind the message`);
+    fields.push({ field, value: bytes.subarray(at, at += length) });
+  }
+  return fields;
+}
+
+/** The values of a message's fields of that number, as bytes. */
+export function fieldsOf(bytes: Uint8Array, field: number): Uint8Array[] {
+  return decode(bytes).filter((each) => each.field === field).map(({ value }) =>
+    value as Uint8Array
+  );
+}
+
+/** The text of a field at a path of numbers; empty where there is none. */
+export function textAt(bytes: Uint8Array, ...path: readonly number[]): string {
+  const found = path.reduce<Uint8Array | undefined>(
+    (inner, field) => inner && fieldsOf(inner, field)[0],
+    bytes,
+  );
+  return found === undefined ? "" : new TextDecoder().decode(found);
+}
+
+/** What stands in an envelope: its kind and its message. */
+export function openEnvelope(bytes: Uint8Array): { type: string; raw: Uint8Array } {
+  const magic = new TextDecoder().decode(bytes.subarray(0, 4));
+  if (magic !== "k8s\0") throw new Error(`no Kubernetes protobuf: it begins with ${magic}`);
+  const unknown = bytes.subarray(4);
+  return {
+    type: `${textAt(unknown, 1, 1)} ${textAt(unknown, 1, 2)}`,
+    raw: fieldsOf(unknown, 2)[0] ?? new Uint8Array(0),
+  };
+}

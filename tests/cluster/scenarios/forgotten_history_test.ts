@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { compareResourceVersions } from "../../../src/kube/resource_version.ts";
+import type { InformerLine } from "../informer.ts";
 import { until } from "../poll.ts";
 import { decode, namesOf } from "./compare.ts";
 import { linkIs, OUTAGES } from "./outage.ts";
+import { PROTOBUF } from "./protobuf_client.ts";
 import { note, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
 import { describeFrame, WATCH_LIST, WatchClient } from "./watch_client.ts";
 
@@ -177,3 +179,50 @@ for (const count of [15, 50]) {
     },
   );
 }
+
+/** What a client-go informer that speaks protobuf has been told and has asked, as short texts. */
+const told = (lines: readonly InformerLine[]) =>
+  lines.flatMap((line) => {
+    if (line.type === "add" || line.type === "update" || line.type === "delete") {
+      return [`${line.type} ${line.key.split("/")[1]}`];
+    }
+    return line.type === "request" || line.type === "watchError" ? [JSON.stringify(line)] : [];
+  });
+
+scenario(
+  "S08 beyond the cloud's history a protobuf informer sees only the difference",
+  async (site) => {
+    await site.createMany(NAMES);
+    const proxy = await site.proxy();
+    const { cluster, namespace } = site;
+    await using informer = cluster.informer({
+      resource: "configmaps",
+      namespace,
+      contentType: PROTOBUF,
+      kubeconfig: proxy.kubeconfig("admin"),
+    });
+    await informer.waitFor((line) => line.type === "synced", PATIENCE_MS);
+    const before = informer.lines.length;
+    await cluster.link.refuse();
+    await linkIs(proxy, "down");
+    await happen(site);
+    await cluster.expire();
+    const relists = await proxy.metric("edge_agent_proxy_relists_total");
+    await cluster.link.restore();
+    await informer.waitFor(
+      (line) => line.type === "add" && line.key.endsWith("/new-a"),
+      PATIENCE_MS,
+      before,
+    );
+    const events = told(informer.lines.slice(before));
+    const gone = ["deleted-1", "deleted-2", "recreated"].map((name) => `delete ${name}`);
+    assert.deepEqual(events.slice(0, 3).sort(), gone);
+    assert.deepEqual(events.slice(3), [
+      "add new-z",
+      "update changed",
+      "add recreated",
+      "add new-a",
+    ]);
+    assert.equal(await proxy.metric("edge_agent_proxy_relists_total"), relists + 1);
+  },
+);
