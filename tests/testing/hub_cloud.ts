@@ -1,3 +1,4 @@
+import type { EncodingName } from "../../src/kube/codec/encoding.ts";
 import type { ListHead } from "../../src/kube/codec/list.ts";
 import { Hub } from "../../src/proxy/hub/hub.ts";
 import type { HubEvents } from "../../src/proxy/hub/hub_options.ts";
@@ -7,6 +8,7 @@ import type { WindowLimits } from "../../src/proxy/hub/event_window.ts";
 import type { ChangeType } from "../../src/kube/watch_event.ts";
 import { utf8 } from "./arbitraries.ts";
 import type { MemoryStore } from "./memory_store.ts";
+import { encode, encodeMeta, envelope } from "./protobuf.ts";
 
 /** What a client must know of an object. */
 export interface Known {
@@ -61,10 +63,8 @@ export class CloudModel {
   }
 
   /** The objects as the items of a list. */
-  items(): Uint8Array[] {
-    return [...this.#objects].map(([name, { uid, resourceVersion }]) =>
-      utf8(JSON.stringify({ metadata: { name, uid, resourceVersion } }))
-    );
+  items(encoding: EncodingName = "json"): Uint8Array[] {
+    return [...this.#objects].map(([name, known]) => itemOf({ name, ...known }, encoding));
   }
 
   #record(type: ChangeType, name: string, uid: string): void {
@@ -76,10 +76,21 @@ export class CloudModel {
   }
 }
 
-/** The object of an event, with its kind in front. */
-export function eventObject({ name, uid, version }: CloudEvent): Uint8Array {
+function itemOf(metadata: Known & { name: string }, encoding: EncodingName): Uint8Array {
+  return encoding === "protobuf"
+    ? encode([[1, encodeMeta(metadata)], [2, [[10, "n1"]]]])
+    : utf8(JSON.stringify({ metadata }));
+}
+
+/** The object of an event as it stands alone. */
+export function eventObject(
+  { name, uid, version }: CloudEvent,
+  encoding: EncodingName = "json",
+): Uint8Array {
   const metadata = { name, uid, resourceVersion: String(version) };
-  return utf8(JSON.stringify({ kind: "Pod", apiVersion: "v1", metadata }));
+  return encoding === "protobuf"
+    ? envelope("v1", "Pod", itemOf(metadata, encoding))
+    : utf8(JSON.stringify({ kind: "Pod", apiVersion: "v1", metadata }));
 }
 
 /** What the list of a {@linkcode CloudModel} says beside its items. */
@@ -107,14 +118,20 @@ export const POD_SCOPE: Scope = {
   variant: "",
 };
 
-/** The hub of {@linkcode POD_SCOPE}, loaded from the store if that has it. */
+/** The hub of {@linkcode POD_SCOPE} in an encoding, loaded from the store if that has it. */
 export function createPodHub(
   store: MemoryStore,
-  options: { limits?: WindowLimits; events?: Partial<HubEvents>; now?: () => number } = {},
+  options: {
+    limits?: WindowLimits;
+    events?: Partial<HubEvents>;
+    now?: () => number;
+    encoding?: EncodingName;
+  } = {},
 ): Hub {
+  const scope: Scope = { ...POD_SCOPE, encoding: options.encoding ?? "json" };
   return new Hub({
-    scope: POD_SCOPE,
-    content: new ScopeContent(store.asStateStore(), 1, POD_SCOPE),
+    scope,
+    content: new ScopeContent(store.asStateStore(), 1, scope),
     limits: options.limits ?? { maxEvents: 1_000, maxBytes: 1_000_000 },
     now: options.now ?? (() => 0),
     events: { deleted() {}, relisted() {}, damaged() {}, ...options.events },
