@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { negotiate, parseAccept, satisfies } from "./accept.ts";
+import { negotiate, parseAccept, satisfies, withoutCbor } from "./accept.ts";
 
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -60,4 +60,19 @@ Deno.test.each([
   { accept: "*/*", offers: [], want: -1 },
 ])("negotiate() of $accept over $offers is $want", ({ accept, offers, want }) => {
   assert.equal(negotiate(accept, offers), want);
+});
+
+Deno.test.each([
+  { accept: "application/cbor", want: "application/cbor" },
+  {
+    accept: "application/cbor-seq,application/cbor",
+    want: "application/cbor-seq,application/cbor",
+  },
+  { accept: "application/cbor,application/json", want: "application/json" },
+  { accept: "a/b;q=0.5, Application/CBOR;q=1, c/d", want: "a/b;q=0.5, c/d" },
+  { accept: "application/cborish", want: "application/cborish" },
+  { accept: TABLE, want: TABLE },
+  { accept: "", want: "" },
+])("withoutCbor() of '$accept' is '$want'", ({ accept, want }) => {
+  assert.equal(withoutCbor(accept), want);
 });

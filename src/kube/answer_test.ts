@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { text } from "../../tests/testing/arbitraries.ts";
-import { RefusedError, toAnswer, toResponse } from "./answer.ts";
+import { JSON_ENCODING } from "./codec/json_encoding.ts";
+import { PROTOBUF_ENCODING } from "./codec/protobuf/encoding.ts";
+import { expectEncoding, RefusedError, toAnswer, toResponse } from "./answer.ts";
 
 const never = new AbortController().signal;
 
@@ -30,4 +32,27 @@ Deno.test.each([
   const error = new RefusedError("list /x", { status: 429, headers, body: new Uint8Array(0) });
   assert.equal(error.retryAfterMs, want);
   assert.match(error.message, /list \/x.*429/);
+});
+
+Deno.test.each(["application/json", "application/json; charset=utf-8", "text/plain", undefined])(
+  "expectEncoding() takes an answer in JSON whose type is %s",
+  async (type) => {
+    const response = new Response("{}", {
+      headers: type === undefined ? {} : { "content-type": type },
+    });
+    assert.equal(await expectEncoding(response, JSON_ENCODING, "list /x"), response);
+  },
+);
+
+Deno.test("expectEncoding() takes an answer in another encoding for a 406, and ends its body", async () => {
+  let cancelled = false;
+  const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+  const response = new Response(body, { headers: { "content-type": "application/json" } });
+  await assert.rejects(expectEncoding(response, PROTOBUF_ENCODING, "list /x"), (error) => {
+    assert.ok(error instanceof RefusedError);
+    assert.equal(error.answer.status, 406);
+    assert.match(error.message, /list \/x as application\/vnd.kubernetes.protobuf/);
+    return true;
+  });
+  assert.ok(cancelled);
 });

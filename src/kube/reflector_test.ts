@@ -4,10 +4,11 @@ import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { text, utf8 } from "../../tests/testing/arbitraries.ts";
 import { Backoff } from "../kernel/backoff.ts";
 import type { RefusedError } from "./answer.ts";
-import { formatErrorFrame } from "./codec/encoding.ts";
+import { encode, encodeList, encodeMeta, envelope } from "../../tests/testing/protobuf.ts";
+import { type Encoding, formatErrorFrame } from "./codec/encoding.ts";
+import { PROTOBUF_ENCODING } from "./codec/protobuf/encoding.ts";
 import { JSON_ENCODING } from "./codec/json_encoding.ts";
 import type { ListHead } from "./codec/list.ts";
-import { readObjectMeta } from "./object_meta.ts";
 import { type CatchUp, Reflector, type ReflectorSink, type Send } from "./reflector.ts";
 import { formatBookmark, formatFrame } from "./watch_event.ts";
 import { expiredStatus } from "./status.ts";
@@ -33,11 +34,16 @@ const status = (code: number, headers: Record<string, string> = {}) =>
 
 /** A sink that is a model of a hub: a map that a list replaces and events change. */
 class ModelSink implements ReflectorSink {
+  readonly encoding: Encoding;
   readonly log: string[] = [];
   items = new Map<string, string>();
   version: string | undefined;
   mode: CatchUp = "none";
   refusals: RefusedError[] = [];
+
+  constructor(encoding = JSON_ENCODING) {
+    this.encoding = encoding;
+  }
 
   position = () => this.version;
   catchUp = () => this.mode;
@@ -47,7 +53,7 @@ class ModelSink implements ReflectorSink {
     return {
       add: (items: Uint8Array[]) => {
         for (const item of items) {
-          const { name, resourceVersion } = readObjectMeta(item);
+          const { name, resourceVersion } = this.encoding.readMeta(item);
           incoming.set(name, resourceVersion);
         }
         return Promise.resolve();
@@ -62,7 +68,7 @@ class ModelSink implements ReflectorSink {
     };
   }
   change({ type, object }: Parameters<ReflectorSink["change"]>[0]) {
-    const { name, resourceVersion } = readObjectMeta(object);
+    const { name, resourceVersion } = this.encoding.readMeta(object);
     if (type === "DELETED") this.items.delete(name);
     else this.items.set(name, resourceVersion);
     this.version = resourceVersion;
@@ -107,7 +113,7 @@ function start(answers: Answer[], sink = new ModelSink()) {
       query: { fieldSelector: "spec.nodeName=n1" },
       listAccept: "list",
       watchAccept: "watch",
-      encoding: JSON_ENCODING,
+      encoding: sink.encoding,
     },
     send,
     sink,
@@ -516,4 +522,48 @@ Deno.test("run() ends with exactly what the server holds whatever fails on the w
       },
     ),
   );
+});
+
+Deno.test("run() lists and watches in protobuf", async () => {
+  const item = (name: string, resourceVersion: string) =>
+    encode([[1, encodeMeta({ name, resourceVersion })]]);
+  const event = (type: "ADDED" | "DELETED", name: string, version: string) =>
+    PROTOBUF_ENCODING.formatFrame(type, envelope("v1", "Pod", item(name, version)));
+  const headers = { "content-type": PROTOBUF_ENCODING.contentType };
+  const frames = [
+    event("ADDED", "b", "8"),
+    event("DELETED", "a", "9"),
+    PROTOBUF_ENCODING.formatBookmark(POD, "12"),
+    formatErrorFrame(PROTOBUF_ENCODING, expiredStatus("too old")),
+  ];
+  await using run = start(
+    [
+      new Response(encodeList({ resourceVersion: "7", token: "t" }, [item("a", "3")]), { headers }),
+      new Response(encodeList({ resourceVersion: "7" }, [item("c", "4")]), { headers }),
+      new Response(new Blob(frames as Uint8Array<ArrayBuffer>[]), {
+        headers: { "content-type": PROTOBUF_ENCODING.watchContentType },
+      }),
+    ],
+    new ModelSink(PROTOBUF_ENCODING),
+  );
+  await run.settle();
+  assert.deepEqual(run.sink.log, [
+    ...["replace", "commit 7: a,c", "ADDED b 8", "DELETED a 9", "bookmark 12", "caught up"],
+    "replace",
+  ]);
+  assert.deepEqual(run.requests.map(({ purpose }) => purpose), ["list", "list", "watch", "list"]);
+});
+
+Deno.test.each([
+  { name: "says so", answer: () => status(406) },
+  {
+    name: "answers in JSON all the same",
+    answer: () =>
+      new Response(listBody(7, [pod("a", 3)]), { headers: { "content-type": "application/json" } }),
+  },
+])("run() is refused with 406 when the server has no protobuf and $name", async ({ answer }) => {
+  await using run = start([answer()], new ModelSink(PROTOBUF_ENCODING));
+  await run.settle();
+  assert.deepEqual(run.sink.refusals.map((each) => each.answer.status), [406]);
+  assert.equal(run.sink.version, undefined);
 });
