@@ -55,3 +55,27 @@ export function skipValue(bytes: Uint8Array, at: number, end: number): number {
   }
   return -1;
 }
+
+/** Steps over an object or array that comes in pieces; each byte is looked at once. */
+export class ContainerScanner {
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+
+  /** The offset behind the value in this piece, or -1 if it goes on in the next one. */
+  scan(bytes: Uint8Array): number {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i];
+      if (this.#escaped) this.#escaped = false;
+      else if (this.#inString) {
+        if (byte === BACKSLASH) this.#escaped = true;
+        else if (byte === QUOTE) this.#inString = false;
+      } else if (byte === QUOTE) this.#inString = true;
+      else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) this.#depth++;
+      else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --this.#depth === 0) {
+        return i + 1;
+      }
+    }
+    return -1;
+  }
+}

@@ -5,6 +5,7 @@ import {
   CLOSE_BRACKET,
   COLON,
   COMMA,
+  ContainerScanner,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
@@ -38,6 +39,16 @@ type SplitterState =
   | "after"
   | "done";
 
+/** An item of which the beginning has come. */
+interface CutItem {
+  scanner: ContainerScanner;
+  parts: Uint8Array[];
+  size: number;
+}
+
+/** Longest item that is taken, as of a watch frame: etcd's limit for an object is 1.5 MiB, JSON may triple it. */
+const MAX_ITEM_BYTES = 16 * 1024 * 1024;
+
 /**
  * Cuts the body of a list into its items while it streams in. The list is whole only when
  * {@linkcode end} returned: an HTTP body that ends cleanly proves nothing (RST_STREAM NO_ERROR, EOF).
@@ -48,6 +59,8 @@ export class JsonListSplitter implements ListSplitter {
   #rest: Uint8Array = new Uint8Array(0);
   #key = "";
   #hasItems = false;
+  /** An item that goes on in the next chunk. */
+  #cut: CutItem | undefined;
 
   /**
    * Takes the next bytes of the body and returns the items that they complete.
@@ -55,9 +68,9 @@ export class JsonListSplitter implements ListSplitter {
    * @throws {SyntaxError} when the body is not a list.
    */
   push(chunk: Uint8Array): Uint8Array[] {
-    const bytes = this.#rest.length === 0 ? chunk : concatBytes([this.#rest, chunk]);
     const items: Uint8Array[] = [];
-    let at = 0;
+    let at = this.#cut === undefined ? 0 : this.#goOn(this.#cut, chunk, items);
+    const bytes = this.#rest.length === 0 ? chunk : concatBytes([this.#rest, chunk]);
     for (;;) {
       at = skipSpace(bytes, at, bytes.length);
       if (at === bytes.length) break;
@@ -71,7 +84,7 @@ export class JsonListSplitter implements ListSplitter {
 
   /** The list's own fields. @throws {SyntaxError} when the body is not whole. */
   end(): ListHead {
-    if (this.#state !== "done" || this.#rest.length > 0) {
+    if (this.#state !== "done" || this.#rest.length > 0 || this.#cut !== undefined) {
       throw new SyntaxError(
         `Cannot read a list: its body ends too early (in state ${this.#state})`,
       );
@@ -135,9 +148,13 @@ export class JsonListSplitter implements ListSplitter {
         }
         if (byte !== OPEN_BRACE) return this.#expect(false, "item", at, "an item");
         const end = skipValue(bytes, at, bytes.length);
-        if (end < 0) return -1;
-        items.push(bytes.subarray(at, end));
         this.#state = "after-item";
+        if (end < 0) {
+          const cut = { scanner: new ContainerScanner(), parts: [], size: 0 };
+          this.#goOn(cut, bytes.subarray(at), items);
+          return bytes.length;
+        }
+        items.push(bytes.subarray(at, end));
         return end;
       }
       case "after-item":
@@ -151,6 +168,20 @@ export class JsonListSplitter implements ListSplitter {
       default:
         return this.#state satisfies never;
     }
+  }
+
+  /** Takes more of an item that was cut; the offset behind it, or the chunk's end if it still goes on. */
+  #goOn(cut: CutItem, chunk: Uint8Array, items: Uint8Array[]): number {
+    const end = cut.scanner.scan(chunk);
+    const part = end < 0 ? chunk : chunk.subarray(0, end);
+    cut.parts.push(part);
+    cut.size += part.length;
+    if (cut.size > MAX_ITEM_BYTES) {
+      throw new SyntaxError(`Cannot read a list: an item is longer than ${MAX_ITEM_BYTES} bytes`);
+    }
+    this.#cut = end < 0 ? cut : undefined;
+    if (end >= 0) items.push(concatBytes(cut.parts));
+    return part.length;
   }
 
   #expect(ok: boolean, next: SplitterState, at: number, what: string): number {

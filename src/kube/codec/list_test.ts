@@ -161,6 +161,25 @@ Deno.test("JsonListSplitter takes a body that comes in ten thousand pieces in li
   assert.equal(split(pieces).items.length, 20_000);
 });
 
+Deno.test("JsonListSplitter takes a long item in small pieces in linear time", () => {
+  const long = `{"metadata":{"name":"a"},"data":{"text":"${"\\\\}]{[".repeat(800_000)}"}}`;
+  const body = utf8(PODS.replace("[]", `[${long},{}]`));
+  const pieces = Array.from(
+    { length: Math.ceil(body.length / 64) },
+    (_, i) => body.subarray(i * 64, i * 64 + 64),
+  );
+  assert.deepEqual(split(pieces).items.map(({ length }) => length), [long.length, 2]);
+});
+
+Deno.test("JsonListSplitter throws a SyntaxError when an item never ends", () => {
+  const splitter = new JsonListSplitter();
+  splitter.push(utf8(PODS.split("]")[0]! + '{"a":"'));
+  const megabyte = new Uint8Array(1024 * 1024).fill(0x20);
+  assert.throws(() => {
+    for (let i = 0; i < 17; i++) splitter.push(megabyte);
+  }, SyntaxError);
+});
+
 Deno.test("JsonListSplitter takes the empty list of Go, which is null", () => {
   assert.deepEqual(splitText(PODS.replace("[]", "null")).items, []);
 });
