@@ -1,5 +1,5 @@
 import { parseJson } from "./codec/json.ts";
-import { type MessageTable, readProtobufObject } from "./codec/message.ts";
+import { type MessageTable, readProtobufObject } from "./codec/protobuf/message.ts";
 import { JSON_TYPE, mediaTypeOf, PROTOBUF_TYPE } from "./content_type.ts";
 
 /** An Event of core/v1 or events.k8s.io/v1 as JSON: what the agent reads of it. */

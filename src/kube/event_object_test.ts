@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../tests/testing/arbitraries.ts";
-import { encodeObject } from "../../tests/testing/protobuf_writer.ts";
+import { encodeObject } from "../../tests/testing/protobuf.ts";
 import { readEvent } from "./event_object.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";

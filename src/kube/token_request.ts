@@ -1,5 +1,5 @@
 import { parseJson } from "./codec/json.ts";
-import { type MessageTable, readProtobufObject } from "./codec/message.ts";
+import { type MessageTable, readProtobufObject } from "./codec/protobuf/message.ts";
 import { JSON_TYPE, mediaTypeOf, PROTOBUF_TYPE } from "./content_type.ts";
 
 /** Field numbers of `k8s.io/api/authentication/v1/generated.proto`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../tests/testing/arbitraries.ts";
-import { encodeObject } from "../../tests/testing/protobuf_writer.ts";
+import { encodeObject } from "../../tests/testing/protobuf.ts";
 import { describeTokenRequest } from "./token_request.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";

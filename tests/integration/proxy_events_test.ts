@@ -277,7 +277,8 @@ Deno.test("S19 what is no plain write of an Event is refused, honestly", async (
       const answer = await ask();
       assert.equal(answer.status, 503);
       assert.equal(answer.headers.get("retry-after"), null);
-      assert.equal((await answer.json()).reason, "ServiceUnavailable");
+      // In whatever encoding the client takes.
+      assert.match(await answer.text(), /ServiceUnavailable/);
     });
   }
   assert.equal(await journaled(proxy), 0);

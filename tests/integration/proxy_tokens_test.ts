@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { startFakeSite } from "../testing/fake_site.ts";
-import { encodeObject } from "../testing/protobuf_writer.ts";
+import { encodeObject } from "../testing/protobuf.ts";
 import type { TestProxy } from "../testing/test_proxy.ts";
 
 const TOKEN = "/api/v1/namespaces/default/serviceaccounts/web/token";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { label, utf8 } from "./arbitraries.ts";
 
 /** The value of a field: a text, bytes, a number (a varint), or a message. */
-export type Value = string | number | Uint8Array | Message;
+export type Value = string | number | bigint | Uint8Array | Message;
 
 /** A message as its fields, in their order. */
 export type Message = readonly (readonly [field: number, value: Value])[];
@@ -17,7 +17,9 @@ function varint(value: number | bigint): number[] {
 /** Bytes of a message: the smallest encoder there is, for tests to compare with. */
 export function encode(message: Message): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(message.flatMap(([field, value]) => {
-    if (typeof value === "number") return [...varint(field * 8), ...varint(value)];
+    if (typeof value === "number" || typeof value === "bigint") {
+      return [...varint(field * 8), ...varint(value)];
+    }
     const bytes = typeof value === "string"
       ? utf8(value)
       : value instanceof Uint8Array
@@ -25,6 +27,37 @@ export function encode(message: Message): Uint8Array<ArrayBuffer> {
       : encode(value);
     return [...varint(field * 8 + 2), ...varint(bytes.length), ...bytes];
   }));
+}
+
+/** A value of a {@linkcode WireMessage}; a list repeats the field. */
+export type WireValue = number | bigint | boolean | string | Uint8Array | WireMessage | WireValue[];
+
+/** A message as its fields by their numbers, where their order does not matter. */
+export interface WireMessage {
+  [field: number]: WireValue;
+}
+
+/** Bytes of a {@linkcode WireMessage}. */
+export function encodeMessage(message: WireMessage): Uint8Array<ArrayBuffer> {
+  return encode(
+    Object.entries(message).flatMap(([field, value]) => toFields(Number(field), value)),
+  );
+}
+
+function toFields(field: number, value: WireValue): (readonly [number, Value])[] {
+  if (Array.isArray(value)) return value.flatMap((each) => toFields(field, each));
+  if (typeof value === "boolean") return [[field, Number(value)]];
+  const isMessage = typeof value === "object" && !(value instanceof Uint8Array);
+  return [[field, isMessage ? encodeMessage(value) : value]];
+}
+
+/** A whole object as Kubernetes sends it. */
+export function encodeObject(
+  apiVersion: string,
+  kind: string,
+  message: WireMessage,
+): Uint8Array<ArrayBuffer> {
+  return envelope(apiVersion, kind, encodeMessage(message));
 }
 
 /** A message in the envelope of Kubernetes, with the empty fields that Go writes. */

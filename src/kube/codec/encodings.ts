@@ -1,4 +1,4 @@
-import { parseAccept } from "../accept.ts";
+import { mediaTypeOf } from "../content_type.ts";
 import type { Encoding, EncodingName } from "./encoding.ts";
 import { JSON_ENCODING } from "./json_encoding.ts";
 import { PROTOBUF_ENCODING } from "./protobuf/encoding.ts";
@@ -11,7 +11,7 @@ export const ENCODINGS: Readonly<Record<EncodingName, Encoding>> = {
 
 /** The encoding of a body by its `Content-Type`; undefined when it is none that the agent reads. */
 export function encodingOf(contentType: string | null): Encoding | undefined {
-  const type = contentType === null ? undefined : parseAccept(contentType)[0]?.type;
+  const type = mediaTypeOf(contentType);
   return Object.values(ENCODINGS).find((encoding) => encoding.contentType === type);
 }
 

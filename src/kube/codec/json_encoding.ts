@@ -1,6 +1,7 @@
 import type { Encoding, SelectorView } from "./encoding.ts";
 import { formatJson, parseJson } from "./json.ts";
 import { formatListOpening, JsonListSplitter, LIST_CLOSING } from "./list.ts";
+import { JSON_TYPE } from "../content_type.ts";
 import { readObjectMeta, toListBody, toTypedBody } from "../object_meta.ts";
 import { statusObject } from "../status.ts";
 import {
@@ -16,8 +17,8 @@ const COMMA: Uint8Array = new TextEncoder().encode(",");
 /** `application/json`: what every client and every resource can. */
 export const JSON_ENCODING: Encoding = {
   name: "json",
-  contentType: "application/json",
-  watchContentType: "application/json",
+  contentType: JSON_TYPE,
+  watchContentType: JSON_TYPE,
   createListSplitter: () => new JsonListSplitter(),
   createFrameSplitter: () => new JsonFrameSplitter(),
   parseWatchEvent,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { text, utf8 } from "../../../tests/testing/arbitraries.ts";
-import { encodeObject } from "../../../tests/testing/protobuf_writer.ts";
+import { encodeObject } from "../../../tests/testing/protobuf.ts";
 import { parseRequestInfo, type ResourceRequest } from "../../kube/request_info.ts";
 import { type EventWrite, readEventWrite, toCreate } from "./event_write.ts";
 

@@ -1,6 +1,6 @@
 import { type Answer, toAnswer } from "../../kube/answer.ts";
 import { scanObject } from "../../kube/codec/json.ts";
-import { readProtobufObject } from "../../kube/codec/message.ts";
+import { readProtobufObject } from "../../kube/codec/protobuf/message.ts";
 import { JSON_TYPE, mediaTypeOf, PROTOBUF_TYPE } from "../../kube/content_type.ts";
 import { UnreachableError } from "./upstream.ts";
 

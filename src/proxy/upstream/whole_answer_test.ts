@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { text, utf8 } from "../../../tests/testing/arbitraries.ts";
-import { encodeObject } from "../../../tests/testing/protobuf_writer.ts";
+import { encodeObject } from "../../../tests/testing/protobuf.ts";
 import { UnreachableError } from "./upstream.ts";
 import { toWholeAnswer } from "./whole_answer.ts";
 

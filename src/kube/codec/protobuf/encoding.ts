@@ -1,4 +1,5 @@
 import type { Encoding } from "../encoding.ts";
+import { PROTOBUF_TYPE } from "../../content_type.ts";
 import { INITIAL_EVENTS_END } from "../../watch_event.ts";
 import { ENVELOPE_END } from "./envelope.ts";
 import { formatListItem, formatListOpening, ProtobufListSplitter } from "./list.ts";
@@ -16,8 +17,8 @@ import { formatFrame, parseWatchEvent, ProtobufFrameSplitter } from "./watch.ts"
 /** `application/vnd.kubernetes.protobuf`: what Go clients prefer for built-in kinds. */
 export const PROTOBUF_ENCODING: Encoding = {
   name: "protobuf",
-  contentType: "application/vnd.kubernetes.protobuf",
-  watchContentType: "application/vnd.kubernetes.protobuf;stream=watch",
+  contentType: PROTOBUF_TYPE,
+  watchContentType: `${PROTOBUF_TYPE};stream=watch`,
   createListSplitter: () => new ProtobufListSplitter(),
   createFrameSplitter: () => new ProtobufFrameSplitter(),
   parseWatchEvent,

@@ -57,9 +57,8 @@ export function parseEnvelope(bytes: Uint8Array): Envelope {
     else if (reader.is(UNKNOWN.raw)) raw = reader.bytes();
     else if (reader.is(UNKNOWN.contentEncoding)) checkContentEncoding(reader.text());
   }
-  if (type === undefined) throw new SyntaxError("Cannot read an object: it has no type");
-  // A message without a set field has no bytes, and Go leaves empty bytes out.
-  return { type, raw: raw ?? new Uint8Array(0) };
+  if (type !== undefined && raw !== undefined) return { type, raw };
+  throw new SyntaxError("Cannot read an object: its envelope breaks off");
 }
 
 /** @throws {SyntaxError} when an object is compressed or otherwise hidden */

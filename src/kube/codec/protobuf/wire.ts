@@ -63,7 +63,7 @@ export class MessageReader {
   /** Of the current field. */
   field = 0;
   wire = 0;
-  /** Value of a varint field. */
+  /** Value of a varint field; above 2^53 not exact. */
   value = 0;
   /** Where the current field begins, its tag included. */
   start = 0;
@@ -107,6 +107,12 @@ export class MessageReader {
   /** The bytes of the current field's value. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(this.from, this.to);
+  }
+
+  /** The exact value of a varint field, its 64 bits without a sign. */
+  bigint(): bigint {
+    const value = this.bytes().reduceRight((sum, byte) => sum << 7n | BigInt(byte & 0x7f), 0n);
+    return BigInt.asUintN(64, value);
   }
 
   /** The current field's value as text. @throws {SyntaxError} when it is not UTF-8 */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FUZZ_RUNS, mutate, mutations } from "../../../tests/testing/arbitraries.ts";
-import { encodeMessage, encodeObject } from "../../../tests/testing/protobuf_writer.ts";
+import { FUZZ_RUNS, mutate, mutations } from "../../../../tests/testing/arbitraries.ts";
+import { encodeMessage, encodeObject } from "../../../../tests/testing/protobuf.ts";
 import { type MessageTable, readMessage, readProtobufObject } from "./message.ts";
 
 const TABLE: MessageTable = {
