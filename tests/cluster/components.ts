@@ -13,12 +13,14 @@ export interface Component {
   readonly builtAs?: string;
 }
 
-// To come, for the node's side: k8s.io/kubernetes/cmd/{kubelet,kube-proxy,kube-scheduler}, flanneld
+// To come, for the node's side: k8s.io/kubernetes/cmd/kube-scheduler, flanneld
 // with its CNI plugin, CoreDNS.
 const TABLE = {
   "etcd": { package: "go.etcd.io/etcd/server/v3", builtAs: "server" },
   "kube-apiserver": { package: "k8s.io/kubernetes/cmd/kube-apiserver" },
   "kube-controller-manager": { package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
+  "kube-proxy": { package: "k8s.io/kubernetes/cmd/kube-proxy" },
+  "kubelet": { package: "k8s.io/kubernetes/cmd/kubelet" },
   "kubectl": { package: "k8s.io/kubernetes/cmd/kubectl" },
   "informer": { package: "./informer" },
   "asker": { package: "./asker" },
