@@ -18,11 +18,19 @@ const TOOLS = {
   tc: "iproute2",
 } as const;
 
-/** Installs the packages of the tools that are not on PATH; throws naming them when it cannot. */
+/** Installs the tools of the cloud and its network. */
 export async function ensureTools(): Promise<void> {
-  const before = await missingTools();
+  await installTools(TOOLS);
+}
+
+/**
+ * Installs the packages of the tools, by name or path, that are not there; throws naming them when it
+ * cannot.
+ */
+export async function installTools(tools: Readonly<Record<string, string>>): Promise<void> {
+  const before = await missingOf(tools);
   if (before.length === 0) return;
-  const packages = [...new Set(before.map((tool) => TOOLS[tool]))];
+  const packages = [...new Set(before.map((tool) => tools[tool]!))];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   // Another run may be installing too: wait for it instead of failing on its lock.
   const apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"];
@@ -38,7 +46,7 @@ export async function ensureTools(): Promise<void> {
       { cause },
     );
   }
-  const after = await missingTools();
+  const after = await missingOf(tools);
   if (after.length > 0) {
     throw new Error(
       `Cannot find ${after.join(", ")} after installing ${packages.join(", ")}: ` +
@@ -47,14 +55,15 @@ export async function ensureTools(): Promise<void> {
   }
 }
 
-async function missingTools(): Promise<(keyof typeof TOOLS)[]> {
-  const tools = Object.keys(TOOLS) as (keyof typeof TOOLS)[];
-  const found = await Promise.all(tools.map(isOnPath));
-  return tools.filter((_, index) => !found[index]);
+async function missingOf(tools: Readonly<Record<string, string>>): Promise<string[]> {
+  const names = Object.keys(tools);
+  const found = await Promise.all(names.map(isThere));
+  return names.filter((_, index) => !found[index]);
 }
 
-async function isOnPath(program: string): Promise<boolean> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+async function isThere(program: string): Promise<boolean> {
+  const folders = program.startsWith("/") ? ["/"] : (Deno.env.get("PATH") ?? "").split(":");
+  for (const folder of folders) {
     const path = join(folder, program);
     if (await access(path, constants.X_OK).then(() => true, () => false)) return true;
   }

@@ -100,6 +100,8 @@ export class Cluster implements AsyncDisposable {
   readonly server: string;
   /** URL of the API server by the back door, which works whatever the link does. */
   readonly backdoor: string;
+  /** The node's end of the link: where the API server reaches a kubelet. */
+  readonly nodeAddress: string;
   /** The authority of the server's and all clients' certificates. */
   readonly caFile: string;
   /** Paths; `backdoor` is the administrator by the back door, the others go over the link. */
@@ -124,6 +126,7 @@ export class Cluster implements AsyncDisposable {
     this.folder = network.folder;
     this.server = `https://${network.link.cloudAddress}:${API_PORT}`;
     this.backdoor = `https://${network.backdoor.cloudAddress}:${API_PORT}`;
+    this.nodeAddress = network.link.rootAddress;
     this.caFile = credentials.ca.cert;
     const { admin, node, backdoorKubeconfig } = credentials;
     this.kubeconfigs = {

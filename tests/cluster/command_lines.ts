@@ -31,6 +31,8 @@ export interface Site {
   readonly backdoorAddress: string;
   readonly ca: CertFiles;
   readonly serving: CertFiles;
+  /** Shown by the API server to kubelets. */
+  readonly kubeletClient: CertFiles;
   readonly tokenKeys: { readonly privateKey: string; readonly publicKey: string };
   /** Kubeconfig of the controller manager. */
   readonly controllerManagerKubeconfig: string;
@@ -98,6 +100,9 @@ function apiserver(site: Site): string[] {
     `--client-ca-file=${site.ca.cert}`,
     `--tls-cert-file=${site.serving.cert}`,
     `--tls-private-key-file=${site.serving.key}`,
+    `--kubelet-client-certificate=${site.kubeletClient.cert}`,
+    `--kubelet-client-key=${site.kubeletClient.key}`,
+    "--kubelet-preferred-address-types=InternalIP",
     "--authorization-mode=Node,RBAC",
     "--enable-admission-plugins=NodeRestriction",
     "--allow-privileged=true",

@@ -22,6 +22,8 @@ export interface User {
 export interface Credentials {
   readonly ca: CertFiles;
   readonly serving: CertFiles;
+  /** Who the API server is to kubelets. */
+  readonly kubeletClient: CertFiles;
   readonly tokenKeys: { readonly privateKey: string; readonly publicKey: string };
   readonly admin: User;
   readonly node: User;
@@ -52,17 +54,24 @@ export async function createCredentials(network: CloudNetwork): Promise<Credenti
     return { certFiles, kubeconfig };
   };
   const controllerManager = "system:kube-controller-manager";
-  const [tokenKeys, serving, admin, node, controllerManagerCert] = await Promise.all([
-    authority.createTokenKeys(),
-    authority.issue({
-      file: "apiserver",
-      commonName: "kube-apiserver",
-      subjectAltNames: servingNames(network),
-    }),
-    addUser("kubernetes-admin", ["system:masters"], "admin"),
-    addUser("system:node:edge-1", ["system:nodes"], "node"),
-    authority.issue({ file: "controller-manager", commonName: controllerManager }),
-  ]);
+  const [tokenKeys, serving, kubeletClient, admin, node, controllerManagerCert] = await Promise.all(
+    [
+      authority.createTokenKeys(),
+      authority.issue({
+        file: "apiserver",
+        commonName: "kube-apiserver",
+        subjectAltNames: servingNames(network),
+      }),
+      authority.issue({
+        file: "apiserver-kubelet-client",
+        commonName: "kube-apiserver-kubelet-client",
+        organizations: ["system:masters"],
+      }),
+      addUser("kubernetes-admin", ["system:masters"], "admin"),
+      addUser("system:node:edge-1", ["system:nodes"], "node"),
+      authority.issue({ file: "controller-manager", commonName: controllerManager }),
+    ],
+  );
   const back = network.backdoor.cloudAddress;
   const backdoorKubeconfig = await configure("backdoor", back, "kubernetes-admin", admin.certFiles);
   const controllerManagerKubeconfig = await configure(
@@ -72,7 +81,7 @@ export async function createCredentials(network: CloudNetwork): Promise<Credenti
     controllerManagerCert,
   );
   return {
-    ...{ ca, serving, tokenKeys, admin, node, addUser },
+    ...{ ca, serving, kubeletClient, tokenKeys, admin, node, addUser },
     ...{ backdoorKubeconfig, controllerManagerKubeconfig },
   };
 }

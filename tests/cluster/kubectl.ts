@@ -14,6 +14,8 @@ export interface KubectlOptions {
   readonly stdin?: string;
   /** Return a non-zero code instead of throwing. */
   readonly allowFailure?: boolean;
+  /** Set on top of our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Folder for discovery and HTTP caches; a fresh one forces discovery. Default one per cluster. */
   readonly cacheDir?: string;
   /** kubectl is killed after this time; default 60 s. */
@@ -31,7 +33,7 @@ export async function runKubectl(
   await mkdir(home, { recursive: true });
   // The flags go first: what follows a `--` among the arguments is not kubectl's.
   return await run([program, `--kubeconfig=${kubeconfig}`, `--cache-dir=${cacheDir}`, ...args], {
-    env: { HOME: home, KUBECONFIG: "", KUBECTL_KUBERC: "false" },
+    env: { HOME: home, KUBECONFIG: "", KUBECTL_KUBERC: "false", ...options.env },
     stdin,
     allowFailure,
     timeoutMs,

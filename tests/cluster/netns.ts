@@ -10,6 +10,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./command.ts";
+import { Cgroup, removeCgroup } from "./node/cgroup.ts";
 import { claim, listAbandoned, type Ownership, release } from "./ownership.ts";
 import { until } from "./poll.ts";
 
@@ -108,6 +109,8 @@ async function removeOwned(owned: Omit<Ownership, "owner">): Promise<void> {
     () => endProcesses(namespace),
     ...devices.map((device) => () => runIfThere(["ip", "link", "del", "dev", device])),
     () => runIfThere(["ip", "netns", "del", namespace]),
+    // Of a node that was killed with its test: its processes ended by themselves.
+    () => removeCgroup(Cgroup.pathOf(namespace)),
     () => rm(folder, { recursive: true, force: true }),
     () => release(subnet),
   ];

@@ -6,7 +6,13 @@
  */
 
 import { startTestProxy, type TestProxy } from "../../testing/test_proxy.ts";
-import { type Cluster, type ClusterOptions, hasNetAdmin, startCluster } from "../cluster.ts";
+import {
+  type Cluster,
+  type ClusterOptions,
+  hasNetAdmin,
+  type NetAdmin,
+  startCluster,
+} from "../cluster.ts";
 import { forgetLog, keepLog } from "./agent_log.ts";
 
 /** Far more than anything takes on a busy machine: the scenarios judge what happens first, not how fast. */
@@ -41,6 +47,10 @@ export interface KubeObject {
 export interface CloudOptions {
   /** Runs once, when the cloud stands. */
   prepare?(cluster: Cluster): Promise<void>;
+  /** Run the controller manager too; default false. */
+  controllerManager?: boolean;
+  /** Whether this machine has what the tests need; default what a cloud needs. */
+  needs?(): Promise<NetAdmin>;
   /**
    * Off where the tests restart a process of the cloud: it began before the test and ends in it, or the
    * other way round.
@@ -52,9 +62,15 @@ export interface CloudOptions {
 
 /** Starts a cloud before the first test of a file and returns what registers its tests. */
 export async function shareCloud(
-  { prepare, sanitize = true, extraArguments }: CloudOptions = {},
+  {
+    prepare,
+    controllerManager = false,
+    needs = hasNetAdmin,
+    sanitize = true,
+    extraArguments,
+  }: CloudOptions = {},
 ): Promise<(name: string, body: (site: Site) => Promise<void>) => void> {
-  const netAdmin = await hasNetAdmin();
+  const netAdmin = await needs();
   if (!netAdmin.ok) note(`ignored: ${netAdmin.reason}`);
   let cluster: Cluster;
   let count = 0;
@@ -62,7 +78,7 @@ export async function shareCloud(
     if (!netAdmin.ok) return;
     await keepLog();
     // Without the controller manager it is there in 2 s, and nobody but the test changes anything.
-    cluster = await startCluster({ controllerManager: false, extraArguments });
+    cluster = await startCluster({ controllerManager, extraArguments });
     await prepare?.(cluster);
   });
   Deno.test.afterAll(async () => await cluster?.[Symbol.asyncDispose]());
