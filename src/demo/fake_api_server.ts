@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../kernel/clock.ts";
+import type { ClientConnection } from "../platform/http_front.ts";
 import { serveHttps } from "../platform/https_server.ts";
 import { type HttpServer, serveHttp } from "../platform/net.ts";
 import { authenticate, authorize } from "./fake_access.ts";
@@ -152,13 +153,13 @@ export class FakeApiServer implements AsyncDisposable {
 
   #listen(port: number): Promise<HttpServer> {
     const { hostname = "127.0.0.1", tls } = this.#options;
-    const handle = (request: Request) => this.#handle(request);
+    const handle = this.#handle.bind(this);
     return tls === undefined
-      ? Promise.resolve(serveHttp({ hostname, port }, handle))
+      ? Promise.resolve(serveHttp({ hostname, port }, (request) => handle(request)))
       : serveHttps({ hostname, port, tls }, handle);
   }
 
-  async #handle(request: Request): Promise<Response> {
+  async #handle(request: Request, connection?: ClientConnection): Promise<Response> {
     const url = new URL(request.url);
     const target = targetOf(this.#resources, request.method, url);
     const user = authenticate(request.headers, this.#options.tokens ?? {});
@@ -173,7 +174,7 @@ export class FakeApiServer implements AsyncDisposable {
     const fault = this.faults.take(entry);
     if (fault?.kind === "hang") await gone(request.signal, this.#stop.signal);
     const response = faultResponse(fault) ?? authorize(user, target, url, request.method) ??
-      await this.#app.fetch(request);
+      await this.#app.fetch(request, { connection });
     entry.code = response.status;
     if (fault?.kind !== "middlebox") response.headers.set("audit-id", entry.id);
     if (response.body === null) return response;

@@ -1,26 +1,26 @@
 import type { X509Certificate } from "node:crypto";
-import type { AddressInfo, Socket } from "node:net";
-import type { Server } from "node:tls";
+import type { AddressInfo, Server } from "node:net";
 import { UsageError } from "../kernel/errors.ts";
-import { checkTls, type Peer, peerOf, type TlsTexts } from "./client_certificate.ts";
+import { checkTls, peerOf, type TlsTexts } from "./client_certificate.ts";
 import {
-  type HttpServer,
-  listenError,
-  type ListenOptions,
-  serveHttp,
-  serveHttpFor,
-} from "./net.ts";
+  type ClientConnection,
+  type ConnectionHandler,
+  createHttpFront,
+  type HttpFront,
+} from "./http_front.ts";
+import { type HttpServer, listenError, type ListenOptions, serveHttp } from "./net.ts";
 
 /** PEM texts and address of a TLS listener. */
 export type TlsListenOptions = ListenOptions & { tls: TlsTexts };
 
-/** Answers requests. `peer`: the client of the connection, if it showed a certificate that is good. */
-export type PeerHandler = (request: Request, peer?: Peer) => Response | Promise<Response>;
-
-/** A running TLS server. */
-export interface HttpsServer extends HttpServer {
+/** A running server whose connections can be taken over and cut. */
+export interface FrontServer extends HttpServer {
   /** The loopback port behind it, which answers nobody else; undefined on a runtime that needs none. */
   readonly innerPort: number | undefined;
+}
+
+/** A running TLS server. */
+export interface HttpsServer extends FrontServer {
   /**
    * Shows another certificate and knows other clients from the next connection on; open ones stay as they
    * are. On a runtime without `node:tls` to listen with nothing happens before the next start.
@@ -29,6 +29,14 @@ export interface HttpsServer extends HttpServer {
    */
   renew(tls: TlsTexts): void;
 }
+
+/** Stands for a connection that is out of our hands. */
+const NO_CONNECTION: ClientConnection = {
+  peer: undefined,
+  canLeaveHttp: false,
+  takeOver: () => undefined,
+  cut: () => {},
+};
 
 /** The first Deno whose `node:tls` can listen as is needed here. */
 const NODE_TLS_SINCE = [2, 9] as const;
@@ -50,7 +58,7 @@ const NODE_TLS_SINCE = [2, 9] as const;
  */
 export async function serveHttps(
   options: TlsListenOptions,
-  handler: PeerHandler,
+  handler: ConnectionHandler,
 ): Promise<HttpsServer> {
   let authorities = checkTls(options.tls);
   if (!canListenWithNodeTls(Deno.version.deno)) {
@@ -59,51 +67,40 @@ export async function serveHttps(
         `Cannot ask clients for certificates on Deno ${Deno.version.deno}: "clientCA" needs Deno 2.9 or later. Leave it out (local tokens work everywhere) or use a build on a newer runtime`,
       );
     }
-    const server = serveHttp(options, (request) => handler(request));
+    const server = serveHttp(options, (request) => handler(request, NO_CONNECTION));
     return Object.assign(server, { innerPort: undefined, renew: () => {} });
   }
   // Loaded when needed: most commands never listen.
-  const [{ createServer }, { connect }] = await Promise.all([
-    import("node:tls"),
-    import("node:net"),
-  ]);
-  const own: OwnConnections = new Map();
-  const inner = serveHttpFor({ hostname: "127.0.0.1", port: 0 }, (request, { hostname, port }) => {
-    const connection = hostname === "127.0.0.1" ? own.get(port) : undefined;
-    if (connection === undefined) return new Response(null, { status: 403 });
-    return handler(request, connection.peer);
-  });
-  const clients = new Set<Socket>();
-  const front = createServer(toContext(options.tls, authorities), (client) => {
-    clients.add(client);
-    client.once("close", () => clients.delete(client));
-    const connection = { peer: peerOf(client, authorities, Date.now()) };
-    splice(client, connect(inner.port, "127.0.0.1"), connection, own);
-  });
+  const { createServer } = await import("node:tls");
+  const front = await createHttpFront(handler);
+  const server = createServer(
+    toContext(options.tls, authorities),
+    (client) => front.accept(client, peerOf(client, authorities, Date.now())),
+  );
   // What a broken client causes is its own business.
-  front.on("tlsClientError", () => {});
-  try {
-    await listen(front, options);
-  } catch (error) {
-    await inner[Symbol.asyncDispose]();
-    throw error;
-  }
-  return {
-    hostname: options.hostname,
-    port: (front.address() as AddressInfo).port,
-    innerPort: inner.port,
-    renew(tls) {
+  server.on("tlsClientError", () => {});
+  const listening = await listen(server, front, options);
+  return Object.assign(listening, {
+    renew(tls: TlsTexts) {
       const renewed = checkTls(tls);
-      front.setSecureContext(toContext(tls, renewed));
+      server.setSecureContext(toContext(tls, renewed));
       authorities = renewed;
     },
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => front.close(() => resolve()));
-      await inner[Symbol.asyncDispose]();
-      for (const client of clients) client.destroy();
-      await closed;
-    },
-  };
+  });
+}
+
+/**
+ * Serves plain HTTP so that a connection can be taken over or cut, which {@linkcode serveHttp} can not.
+ *
+ * @throws {UnavailableError} when the address can't be had.
+ */
+export async function serveHttpFront(
+  options: { hostname: string; port: number },
+  handler: ConnectionHandler,
+): Promise<FrontServer> {
+  const { createServer } = await import("node:net");
+  const front = await createHttpFront(handler);
+  return await listen(createServer((client) => front.accept(client)), front, options);
 }
 
 /** Whether that version of Deno has a `node:tls` to listen with. */
@@ -111,9 +108,6 @@ export function canListenWithNodeTls(version: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return major > NODE_TLS_SINCE[0] || (major === NODE_TLS_SINCE[0] && minor >= NODE_TLS_SINCE[1]);
 }
-
-/** The connections that a front has made to its inner server, by local port: all others are strangers. */
-type OwnConnections = Map<number, { peer: Peer | undefined }>;
 
 function toContext({ cert, key, clientCa }: TlsTexts, authorities: readonly X509Certificate[]) {
   return {
@@ -125,42 +119,34 @@ function toContext({ cert, key, clientCa }: TlsTexts, authorities: readonly X509
   };
 }
 
-/** Carries bytes both ways until either side ends; what the inner server sees comes from `connection`. */
-function splice(
-  client: Socket,
-  back: Socket,
-  connection: { peer: Peer | undefined },
-  own: OwnConnections,
-): void {
-  client.setNoDelay(true);
-  back.setNoDelay(true);
-  let port = 0;
-  const end = () => {
-    // Both sides end here: by the second time the port may be that of a newer connection.
-    if (own.get(port) === connection) own.delete(port);
-    client.destroy();
-    back.destroy();
-  };
-  for (const socket of [client, back]) {
-    socket.on("error", end);
-    socket.once("close", end);
-  }
-  back.once("connect", () => {
-    port = back.localPort ?? 0;
-    own.set(port, connection);
-    client.pipe(back);
-    back.pipe(client);
-  });
-}
-
-function listen(server: Server, { hostname, port }: ListenOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => reject(listenError(hostname, port, error));
-    server.once("error", fail);
-    server.listen(port, hostname, () => {
-      server.off("error", fail);
-      server.on("error", () => {});
-      resolve();
+/** Listens; what the front holds ends with the server, or if it can't listen. */
+async function listen(
+  server: Server,
+  front: HttpFront,
+  { hostname, port }: ListenOptions,
+): Promise<FrontServer> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (error: Error) => reject(listenError(hostname, port, error));
+      server.once("error", fail);
+      server.listen(port, hostname, () => {
+        server.off("error", fail);
+        server.on("error", () => {});
+        resolve();
+      });
     });
-  });
+  } catch (error) {
+    await front[Symbol.asyncDispose]();
+    throw error;
+  }
+  return {
+    hostname,
+    port: (server.address() as AddressInfo).port,
+    innerPort: front.innerPort,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await front[Symbol.asyncDispose]();
+      await closed;
+    },
+  };
 }

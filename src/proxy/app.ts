@@ -5,6 +5,8 @@ import { parseRequestInfo, type RequestInfo } from "../kube/request_info.ts";
 import { negotiateStatus } from "../kube/negotiated_status.ts";
 import { statusResponse } from "../kube/status.ts";
 import type { Peer } from "../platform/client_certificate.ts";
+import type { ClientConnection } from "../platform/http_front.ts";
+import { withBearerInHeader } from "./identity/websocket_bearer.ts";
 import type { ProxyRequest } from "./upstream/forward.ts";
 import { createGetLane } from "./lanes/get_lane.ts";
 import type { Caller } from "./identity/identity.ts";
@@ -12,20 +14,22 @@ import type { LaneContext, LaneHandler } from "./lanes/lane_context.ts";
 import { type Lane, laneOf } from "./lanes/lanes.ts";
 import { createEventLane } from "./lanes/event_lane.ts";
 import { createListLane } from "./lanes/list_lane.ts";
-import {
-  createDiscoveryLane,
-  createPassLane,
-  createUpgradeLane,
-  createWriteLane,
-} from "./lanes/other_lanes.ts";
+import { createDiscoveryLane, createPassLane, createWriteLane } from "./lanes/other_lanes.ts";
+import { withPatience } from "./lanes/patience.ts";
 import { createReviewLane } from "./lanes/review_lane.ts";
 import { createTokenLane } from "./lanes/token_lane.ts";
+import { createUpgradeLane } from "./lanes/upgrade_lane.ts";
 import { createWatchLane } from "./lanes/watch_lane.ts";
 
 /** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** Read to here all the same: a client that is still sending would see a reset, not the 413. */
 const MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES;
+
+/** What is known of a request besides itself. */
+export interface ProxyEnv {
+  Bindings: { connection: ClientConnection };
+}
 
 /** What the app asks beside the lanes. */
 export interface ProxyAppOptions {
@@ -39,7 +43,7 @@ export interface ProxyAppOptions {
 export function createProxyApp(
   context: LaneContext,
   options: ProxyAppOptions,
-): Hono<{ Bindings: { peer?: Peer } }> {
+): Hono<ProxyEnv> {
   const handlers: Record<Lane, LaneHandler> = {
     list: createListLane(context),
     watch: createWatchLane(context),
@@ -54,7 +58,8 @@ export function createProxyApp(
     forward: createPassLane(context, "forward"),
     upgrade: createUpgradeLane(context),
   };
-  const answer = async (raw: Request, peer: Peer | undefined): Promise<Response> => {
+  const { logger } = options;
+  const answer = async (raw: Request, connection: ClientConnection): Promise<Response> => {
     const { path, query } = splitUrl(raw.url);
     let info: RequestInfo;
     try {
@@ -69,12 +74,15 @@ export function createProxyApp(
       query,
       headers: raw.headers,
       info,
-      caller: await options.callerOf(raw.headers, peer),
+      caller: await options.callerOf(withBearerInHeader(raw.headers), connection.peer),
+      connection,
       signal: AbortSignal.any([raw.signal, context.stop]),
       readBody: () => readBody(raw),
     };
     try {
-      return await handlers[laneOf(request)](request);
+      const lane = laneOf(request);
+      const response = await handlers[lane](request);
+      return IMPATIENT.has(lane) ? cutWhenStuck(response, request, context, logger) : response;
     } catch (error) {
       if (error instanceof BodyTooLargeError) {
         return statusResponse({
@@ -85,7 +93,7 @@ export function createProxyApp(
       }
       // Nobody is there to be told.
       if (request.signal.aborted) return new Response(null, { status: 503 });
-      options.logger.error("a request failed", {
+      logger.error("a request failed", {
         method: raw.method,
         path,
         error: errorMessage(error),
@@ -94,11 +102,32 @@ export function createProxyApp(
       return statusResponse({ code: 500, reason: "InternalError", message });
     }
   };
-  const app = new Hono<{ Bindings: { peer?: Peer } }>();
-  app.all("*", async ({ req: { raw }, env }) => {
-    return negotiateStatus(await answer(raw, env.peer), raw.headers.get("accept"));
+  const app = new Hono<ProxyEnv>();
+  app.all("*", async ({ req: { raw }, env: { connection } }) => {
+    // First: the headers of a connection that is gone, or left HTTP, can't be read.
+    const accept = raw.headers.get("accept");
+    return negotiateStatus(await answer(raw, connection), accept);
   });
   return app;
+}
+
+/** Behind their bodies stand snapshots of the store and streams of the cloud. Logs may be paused for hours. */
+const IMPATIENT: ReadonlySet<Lane> = new Set<Lane>(["list", "watch"]);
+
+/** The response; a client that stops reading it in the middle is cut off. */
+function cutWhenStuck(
+  response: Response,
+  { method, path, connection }: ProxyRequest,
+  { clock, metrics }: LaneContext,
+  logger: Logger,
+): Response {
+  if (response.status !== 200 || response.body === null) return response;
+  const body = withPatience(response.body, clock, () => {
+    metrics.stuckClients.inc();
+    logger.warn("a client does not read its answer: it was cut off", { method, path });
+    connection?.cut();
+  });
+  return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, response);
 }
 
 class BodyTooLargeError extends Error {}

@@ -8,6 +8,9 @@ export interface ProxyMetrics {
   answered(lane: string, source: Source): void;
   watchers: Gauge;
   watchesEnded: Counter<"reason">;
+  tunnels: Gauge;
+  tunnelsEnded: Counter<"side">;
+  stuckClients: Counter;
   relists: Counter;
   reflectorFailures: Counter<"code">;
   linkState: Gauge<"state">;
@@ -48,6 +51,23 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
       name: "edge_agent_proxy_watches_ended_total",
       help: "Ended watches of local clients by reason.",
       labelNames: ["reason"],
+      registers,
+    }),
+    tunnels: new Gauge({
+      name: "edge_agent_proxy_tunnels_count",
+      help: "Open connections of exec, attach, port-forward and WebSocket clients.",
+      registers,
+    }),
+    tunnelsEnded: new Counter({
+      name: "edge_agent_proxy_tunnels_ended_total",
+      help:
+        "Ended connections of exec, attach, port-forward by who ended them: client, cloud, agent.",
+      labelNames: ["side"],
+      registers,
+    }),
+    stuckClients: new Counter({
+      name: "edge_agent_proxy_stuck_clients_total",
+      help: "Lists and watches that were cut because their client did not read.",
       registers,
     }),
     relists: new Counter({

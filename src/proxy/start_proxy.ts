@@ -1,8 +1,9 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
 import type { Fs } from "../platform/fs.ts";
-import { type PeerHandler, serveHttps } from "../platform/https_server.ts";
-import { serveHttp } from "../platform/net.ts";
+import { dial } from "../platform/dial.ts";
+import type { ConnectionHandler } from "../platform/http_front.ts";
+import { serveHttpFront, serveHttps } from "../platform/https_server.ts";
 import { createProxyApp, type ProxyAppOptions } from "./app.ts";
 import { Connections } from "./upstream/connections.ts";
 import { createScopes } from "./create_scopes.ts";
@@ -29,6 +30,7 @@ import { SeenVersions } from "./lanes/seen_versions.ts";
 import { StateStore } from "./store/state_store.ts";
 import { Renewals } from "./upstream/renewals.ts";
 import { Upstream } from "./upstream/upstream.ts";
+import { Upgrader } from "./upstream/upgrader.ts";
 import { resolveServer } from "./upstream/upstream_server.ts";
 
 /** What a proxy works with once it serves. */
@@ -105,6 +107,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     clock,
     link,
     forwarder: new Forwarder(upstream, identities, link),
+    upgrader: new Upgrader(server, identities, link, dial),
     identities,
     scopes,
     kept,
@@ -118,16 +121,17 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     stop: stop.signal,
   };
 
-  const handlerFor = (callerOf: ProxyAppOptions["callerOf"]): PeerHandler => {
+  const handlerFor = (callerOf: ProxyAppOptions["callerOf"]): ConnectionHandler => {
     const app = createProxyApp(context, { callerOf, logger });
-    return (request, peer) => app.fetch(request, { peer });
+    return (request, connection) => app.fetch(request, { connection });
   };
   const handler = handlerFor((headers, peer) => identities.callerOf(headers, peer));
   const tls = stack.use(await serveHttps({ ...listen, tls: texts }, handler));
   let plainUrl: string | undefined;
   if (plain !== undefined) {
     const caller = identities.named(plain.identity);
-    const { port } = stack.use(serveHttp(plain.listen, handlerFor(() => Promise.resolve(caller))));
+    const handler = handlerFor(() => Promise.resolve(caller));
+    const { port } = stack.use(await serveHttpFront(plain.listen, handler));
     plainUrl = `http://${plain.listen.hostname}:${port}`;
   }
   const url = serverUrl(listen.hostname, tls.port);

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { createCa, issueServingCert } from "../../src/kube/pki.ts";
-import {
-  canListenWithNodeTls,
-  type PeerHandler,
-  serveHttps,
-} from "../../src/platform/https_server.ts";
+import type { ConnectionHandler } from "../../src/platform/http_front.ts";
+import { canListenWithNodeTls, serveHttps } from "../../src/platform/https_server.ts";
 import { issueClientCert, NODE_NAME } from "../testing/client_certificates.ts";
 
 type ClientOptions = Deno.CreateHttpClientOptions & { cert?: string; key?: string };
 
 /** A server that says who it is, and a client for each protocol. */
-async function startServer(handler: PeerHandler, clientCa?: string) {
+async function startServer(handler: ConnectionHandler, clientCa?: string) {
   const ca = await createCa("test");
   const pair = await issueServingCert(ca, ["127.0.0.1"]);
   const tls = { ...pair, clientCa };
@@ -105,7 +102,8 @@ Deno.test("serveHttps() cancels a body whose client is gone, and stops within it
 /** Whether this runtime can ask for certificates. */
 const ignore = !canListenWithNodeTls(Deno.version.deno);
 const CLIENTS = await createCa("clients");
-const sayPeer: PeerHandler = (_request, peer) => new Response(peer?.commonName ?? "nobody");
+const sayPeer: ConnectionHandler = (_request, { peer }) =>
+  new Response(peer?.commonName ?? "nobody");
 const HTTP = [{ http1: false }, { http2: false }];
 
 /** What a server takes a client for, on a connection of its own. */

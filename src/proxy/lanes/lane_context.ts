@@ -9,12 +9,14 @@ import type { ProxyMetrics } from "../metrics.ts";
 import type { OfflineMarks } from "./offline.ts";
 import type { Scopes } from "../hub/scopes.ts";
 import type { SeenVersions } from "./seen_versions.ts";
+import type { Upgrader } from "../upstream/upgrader.ts";
 
 /** What every lane works with. */
 export interface LaneContext {
   clock: Clock;
   link: Link;
   forwarder: Forwarder;
+  upgrader: Upgrader;
   identities: Identities;
   scopes: Scopes;
   kept: KeptAnswers;

@@ -1,5 +1,6 @@
 import type { RequestInfo } from "../../kube/request_info.ts";
 import type { Caller } from "../identity/identity.ts";
+import { isUpgrade } from "../upstream/upgrade_headers.ts";
 
 /**
  * How a request is treated.
@@ -13,7 +14,7 @@ import type { Caller } from "../identity/identity.ts";
  * - `event`: an Event is written: forwarded, or journaled
  * - `write`: forwarded at most once
  * - `stream`: piped through while the link is up
- * - `upgrade`: exec, attach and port-forward
+ * - `upgrade`: leaves HTTP: exec, attach, port-forward, whatever the cloud speaks WebSocket with
  * - `forward`: passed on, never kept
  */
 export type Lane =
@@ -38,7 +39,7 @@ export interface LaneRequest {
   caller: Caller;
 }
 
-const UPGRADED = new Set(["exec", "attach", "portforward"]);
+const STREAMED = new Set(["log", "proxy", "exec", "attach", "portforward"]);
 /** The question is in the body. */
 const REVIEWS = new Set([
   "authentication.k8s.io/tokenreviews",
@@ -75,16 +76,11 @@ const writesEvent = ({ info }: LaneRequest) =>
 /** First match wins. */
 const TABLE: readonly { lane: Lane; when: (request: LaneRequest) => boolean }[] = [
   // The socket leaves HTTP: nothing else below applies.
-  {
-    lane: "upgrade",
-    when: ({ info, headers }) =>
-      headers.has("upgrade") || (info.kind === "resource" && UPGRADED.has(info.subresource)),
-  },
-  // Unbounded bodies, of the container's making.
+  { lane: "upgrade", when: ({ headers }) => isUpgrade(headers) },
+  // Unbounded bodies, of the container's making; and what should have been an upgrade, which the cloud says.
   {
     lane: "stream",
-    when: ({ info }) =>
-      info.kind === "resource" && (info.subresource === "log" || info.subresource === "proxy"),
+    when: ({ info }) => info.kind === "resource" && STREAMED.has(info.subresource),
   },
   { lane: "token", when: (request) => asksForToken(request) && !leavesNoTrace(request) },
   { lane: "review", when: (request) => asksForReview(request) && !leavesNoTrace(request) },

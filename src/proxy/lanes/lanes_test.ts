@@ -6,6 +6,7 @@ import { type Lane, laneOf } from "./lanes.ts";
 const IDENTITY: Caller = { kind: "identity", name: "kubelet", key: "identity:kubelet" };
 const BEARER: Caller = { kind: "bearer", token: "t", key: "bearer:h" };
 const ANONYMOUS: Caller = { kind: "anonymous", key: "anonymous" };
+const CALLERS: Caller[] = [IDENTITY, BEARER, ANONYMOUS];
 
 function lane(line: string, caller = IDENTITY, headers: Record<string, string> = {}): Lane {
   const [method = "", target = ""] = line.split(" ");
@@ -64,10 +65,10 @@ Deno.test.each<{ line: string; want: Lane }>([
   { line: `GET ${POD}/proxy/metrics`, want: "stream" },
   { line: `POST ${POD}/proxy/x`, want: "stream" },
   { line: "GET /api/v1/nodes/n/proxy/stats/summary", want: "stream" },
-  { line: `POST ${POD}/exec`, want: "upgrade" },
-  { line: `GET ${POD}/exec`, want: "upgrade" },
-  { line: `POST ${POD}/attach`, want: "upgrade" },
-  { line: `GET ${POD}/portforward`, want: "upgrade" },
+  // The cloud says what is missing.
+  { line: `POST ${POD}/exec`, want: "stream" },
+  { line: `POST ${POD}/attach`, want: "stream" },
+  { line: `GET ${POD}/portforward`, want: "stream" },
   { line: "GET /api", want: "discovery" },
   { line: "GET /api/v1", want: "discovery" },
   { line: "GET /apis/apps/v1", want: "discovery" },
@@ -112,8 +113,28 @@ Deno.test("laneOf() treats writes of an impersonator and of a stranger as writes
   assert.equal(lane(`POST ${TOKEN}`, ANONYMOUS), "ask");
 });
 
-Deno.test("laneOf() takes whatever wants to leave HTTP for an upgrade", () => {
-  assert.equal(lane("GET /api/v1/pods?watch=true", IDENTITY, { upgrade: "websocket" }), "upgrade");
+Deno.test.each([
+  `POST ${POD}/exec`,
+  `GET ${POD}/portforward`,
+  `GET ${POD}/proxy/live`,
+  "GET /api/v1/pods?watch=true",
+  "GET /anything",
+])("laneOf() takes %s for an upgrade when it wants to leave HTTP", (line) => {
+  for (const upgrade of ["websocket", "SPDY/3.1", "h2c, SPDY/3.1"]) {
+    const headers = { connection: "keep-alive, Upgrade", upgrade };
+    for (const asker of CALLERS) {
+      assert.equal(lane(line, asker, headers), "upgrade");
+    }
+  }
+});
+
+Deno.test.each([
+  { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c" },
+  { connection: "Upgrade", upgrade: " H2C , " },
+  { connection: "keep-alive", upgrade: "websocket" },
+  { connection: "Upgrade" },
+])("laneOf() ignores an offer that may be ignored: %o", (headers) => {
+  assert.equal(lane("GET /api/v1/pods", IDENTITY, headers as Record<string, string>), "list");
 });
 
 Deno.test("laneOf() treats a bearer as an identity", () => {

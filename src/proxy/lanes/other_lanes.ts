@@ -2,7 +2,6 @@ import { type Answer, toAnswer, toResponse } from "../../kube/answer.ts";
 import { encodingOf } from "../../kube/codec/encodings.ts";
 import { objectKey } from "../../kube/object_meta.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
-import { statusResponse } from "../../kube/status.ts";
 import { discoveryKey } from "../store/kept.ts";
 import {
   describeRequest,
@@ -113,19 +112,5 @@ export function createPassLane(context: LaneContext, lane: keyof typeof PASSED):
       const what = `Cannot ${describeRequest(request)}`;
       return offline === "not-sent" && !error.sent ? marks.notSent(what) : marks.unknown(what);
     }
-  };
-}
-
-/** exec, attach, port-forward. */
-export function createUpgradeLane({ metrics }: LaneContext): LaneHandler {
-  return (request) => {
-    metrics.answered("upgrade", "unknown");
-    return Promise.resolve(statusResponse({
-      code: 501,
-      reason: "NotImplemented",
-      message: `Cannot ${
-        describeRequest(request)
-      }: this version of edge-agent does not carry exec, attach and port-forward; use the API server's own address for them`,
-    }));
   };
 }

@@ -1,5 +1,6 @@
 import { withoutCbor } from "../../kube/accept.ts";
 import type { RequestInfo } from "../../kube/request_info.ts";
+import type { ClientConnection } from "../../platform/http_front.ts";
 import type { Credential } from "./credentials.ts";
 import type { Caller, Identities } from "../identity/identity.ts";
 import type { Link } from "../link/link.ts";
@@ -15,6 +16,8 @@ export interface ProxyRequest {
   headers: Headers;
   info: RequestInfo;
   caller: Caller;
+  /** What it came by; undefined for what the agent asks itself. */
+  connection?: ClientConnection;
   /** Aborts when the client is gone or the agent stops. */
   signal: AbortSignal;
   readBody(): Promise<Uint8Array | undefined>;
