@@ -24,14 +24,11 @@ export type SpliceEnd = "left" | "right" | "aborted";
 /**
  * Carries bytes both ways until both sides have ended, one of them breaks, or `signal` aborts; then both are
  * closed. What was read before an end is delivered before the other side sees that end.
- *
- * @param fromRight told of everything that `right` says
  */
 export async function splice(
   [left, right]: readonly [ByteStream, ByteStream],
-  options: { clock: Clock; signal: AbortSignal; fromRight?: () => void },
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<SpliceEnd> {
-  const { clock, signal, fromRight = () => {} } = options;
   let first: SpliceEnd | undefined;
   const lingering = new AbortController();
   const close = () => {
@@ -51,7 +48,6 @@ export async function splice(
         at = from;
         const bytes = await from.read();
         if (bytes === null) break;
-        if (from === right) fromRight();
         at = to;
         await to.write(bytes);
       }

@@ -107,7 +107,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     clock,
     link,
     forwarder: new Forwarder(upstream, identities, link),
-    upgrader: new Upgrader(server, identities, link, dial),
+    upgrader: new Upgrader(() => ({ ...server, link }), identities, dial),
     identities,
     scopes,
     kept,

@@ -59,7 +59,7 @@ export function createUpgradeLane(context: LaneContext): LaneHandler {
 
 /** Hands the cloud's 101 to the client, and then everything both ways. Never rejects. */
 async function carry(
-  { clock, link, metrics, stop }: LaneContext,
+  { clock, metrics, stop }: LaneContext,
   client: ByteStream,
   { cloud, head, early, cut }: UpgradeAnswer & { kind: "switched" },
 ): Promise<void> {
@@ -71,7 +71,7 @@ async function carry(
   } catch {
     // The splice sees for itself that a side is gone.
   }
-  const end = await splice([client, cloud], { clock, signal, fromRight: () => link.alive() });
+  const end = await splice([client, cloud], { clock, signal });
   metrics.tunnels.dec();
   metrics.tunnelsEnded.inc({ side: SIDES[end] });
 }

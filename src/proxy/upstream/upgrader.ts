@@ -6,7 +6,6 @@ import { formatHead, type ResponseHead } from "../../platform/http_head.ts";
 import { HttpReader } from "../../platform/http_reader.ts";
 import type { Identities } from "../identity/identity.ts";
 import type { Link } from "../link/link.ts";
-import type { UpstreamServer } from "./connections.ts";
 import { type ProxyRequest, readable } from "./forward.ts";
 import { upgradeHeaders } from "./upgrade_headers.ts";
 import { UnreachableError } from "./upstream.ts";
@@ -15,7 +14,7 @@ import { UnreachableError } from "./upstream.ts";
 export type UpgradeAnswer =
   /**
    * 101: `cloud` speaks the other protocol now, `early` is what it already said in it, and `cut` aborts when
-   * the link that it goes over is lost.
+   * the link that it goes over is lost. Its bytes count as signs of life of that link.
    */
   | {
     kind: "switched";
@@ -27,17 +26,24 @@ export type UpgradeAnswer =
   /** Any other answer, body and all. */
   | { kind: "answered"; response: Response };
 
+/** The server that is asked. */
+export interface UpgradeTarget {
+  /** `https://host:port`, perhaps with a path. */
+  readonly url: string;
+  ca(): Promise<string | undefined>;
+  readonly link: Pick<Link, "state" | "isOpen" | "cut" | "alive" | "suspect" | "expectAnswer">;
+}
+
 /** Asks the cloud to switch protocols, on a connection of its own. */
 export class Upgrader {
-  readonly #server: UpstreamServer;
-  readonly #identities: Identities;
-  readonly #link: Link;
+  readonly #target: () => UpgradeTarget;
+  readonly #identities: Pick<Identities, "credential">;
   readonly #dial: Dial;
 
-  constructor(server: UpstreamServer, identities: Identities, link: Link, dial: Dial) {
-    this.#server = server;
+  /** @param target the server in use, asked for each request */
+  constructor(target: () => UpgradeTarget, identities: Pick<Identities, "credential">, dial: Dial) {
+    this.#target = target;
     this.#identities = identities;
-    this.#link = link;
     this.#dial = dial;
   }
 
@@ -47,36 +53,39 @@ export class Upgrader {
    * @throws {UnreachableError} when there is no answer
    */
   async ask(request: ProxyRequest, body?: Uint8Array): Promise<UpgradeAnswer> {
-    const link = this.#link;
+    const target = this.#target();
+    const { url, link } = target;
     if (!link.isOpen) {
       throw new UnreachableError(`the link is ${link.state.state}`, { sent: false });
     }
     const { cut } = link;
     const signal = AbortSignal.any([request.signal, cut]);
     const credential = await readable(this.#identities.credential(request.caller));
-    const ca = await this.#server.ca().catch((error) => {
+    const ca = await target.ca().catch((error) => {
       throw new UnreachableError(error, { sent: false, answered: true });
     });
-    const { url } = this.#server;
     const search = request.query.size > 0 ? `?${request.query}` : "";
-    const target = new URL(url).pathname.replace(/\/+$/, "") + request.path + search;
+    const path = new URL(url).pathname.replace(/\/+$/, "") + request.path + search;
     const head = formatHead(
-      `${request.method} ${target} HTTP/1.1`,
+      `${request.method} ${path} HTTP/1.1`,
       upgradeHeaders(request, { host: new URL(url).host, token: credential.token, body }),
     );
     const answered = link.expectAnswer();
     let cloud: ByteStream | undefined;
     let sent = false;
     try {
-      cloud = await this.#dial({ url, ca, certificate: credential.certificate, signal });
+      const { certificate } = credential;
+      cloud = observed(await this.#dial({ url, ca, certificate, signal }), () => link.alive());
       sent = true;
-      const reader = new HttpReader(observed(cloud, () => link.alive()));
+      const reader = new HttpReader(cloud);
       await abortable(cloud.write(head), signal);
       if (body !== undefined) await abortable(cloud.write(body), signal);
       const answer = await abortable(reader.head(), signal);
       if (answer.status === 101) {
         return { kind: "switched", head: answer, cloud, early: reader.rest, cut };
       }
+      const { close } = cloud;
+      signal.addEventListener("abort", () => close(), { once: true });
       return { kind: "answered", response: toResponse(answer, reader) };
     } catch (error) {
       cloud?.close();
@@ -92,12 +101,14 @@ export class Upgrader {
 /** The stream with each of its bytes counted as a sign of life. */
 function observed(stream: ByteStream, alive: () => void): ByteStream {
   return {
-    ...stream,
     async read() {
       const bytes = await stream.read();
       if (bytes !== null) alive();
       return bytes;
     },
+    write: (bytes) => stream.write(bytes),
+    closeWrite: () => stream.closeWrite(),
+    close: () => stream.close(),
   };
 }
 
