@@ -16,6 +16,7 @@ const PROTOCOLS = {
 /** By which way kubectl reaches the API server; both are the administrator. */
 const ROUTES: Record<string, (site: Site) => Promise<string>> = {
   "the cloud directly": (site) => Promise.resolve(site.cluster.kubeconfigs.admin),
+  "the agent": async (site) => (await site.proxy()).kubeconfig("admin"),
 };
 
 for (const [route, kubeconfigOf] of Object.entries(ROUTES)) {
