@@ -30,7 +30,9 @@ export const PERMISSIONS: readonly Permission[] = [
   { allow: "write", what: "/var/lib/edge-agent", moves: true, why: "state" },
   { allow: "read", what: "/tmp", why: "demo: its embedded cloud and its state" },
   { allow: "write", what: "/tmp", why: "demo: its embedded cloud and its state" },
+  { allow: "read", what: "/run/credentials", why: "systemd's credential cache-key" },
   { allow: "env", what: "EDGE_AGENT_*", why: "overrides of the config" },
+  { allow: "env", what: "CREDENTIALS_DIRECTORY", why: "where systemd put the credentials" },
   { allow: "sys", what: "hostname", why: "the default name of the node" },
 ];
 

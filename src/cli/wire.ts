@@ -69,7 +69,9 @@ export async function wireModules(
         const { stateDir } = config;
         const random = () => host.random();
         const logger = moduleLogger("proxy");
-        const module = createProxy(config.proxy, { clock, fs, logger, registry, stateDir, random });
+        const credentialsDir = host.env().CREDENTIALS_DIRECTORY;
+        const ports = { clock, fs, logger, registry, stateDir, random, credentialsDir };
+        const module = createProxy(config.proxy, ports);
         wired.push({ module, section });
         break;
       }

@@ -81,7 +81,9 @@ export function createFs(root = "/"): Fs {
     mkdir: (path, mode) =>
       call(path, async (resolved) => {
         await Deno.mkdir(resolved, { recursive: true, mode });
-        await Deno.chmod(resolved, mode);
+        // On a disk that can't be written, what is right already must do.
+        const known = (await Deno.stat(resolved)).mode;
+        if (((known ?? 0) & 0o777) !== mode) await Deno.chmod(resolved, mode);
       }),
     list: (path) =>
       call(path, async (resolved) => {

@@ -20,7 +20,27 @@ export interface Database extends Disposable {
 export function openDatabase(path: string, options: { readOnly?: boolean } = {}): Database {
   // SQLite gives its other files the mode of this one.
   if (!options.readOnly) restrictToOwner(path);
-  const db = new DatabaseSync(path, { readOnly: options.readOnly ?? false, timeout: 5_000 });
+  return open(path, options.readOnly ?? false);
+}
+
+/** A database of its own in memory, empty. */
+export function openMemoryDatabase(): Database {
+  return open(":memory:", false);
+}
+
+/**
+ * Opens a file of a disk that nobody writes to. Its log, if there is one, is not looked at.
+ *
+ * @param path absolute
+ */
+export function openImmutableDatabase(path: string): Database {
+  const url = new URL(`file://${path.split("/").map(encodeURIComponent).join("/")}`);
+  url.searchParams.set("immutable", "1");
+  return open(url, true);
+}
+
+function open(path: string | URL, readOnly: boolean): Database {
+  const db = new DatabaseSync(path, { readOnly, timeout: 5_000 });
   return {
     exec: (sql) => db.exec(sql),
     prepare: (sql) => wrap(db.prepare(sql)),
@@ -49,16 +69,71 @@ export function isDamagedFile(error: unknown): boolean {
   return errcode === 11 || errcode === 26 || /malformed|not a database/.test(message);
 }
 
-/** Moves a database file and its journal out of the way; the path under which it is kept. */
-export function renameDatabase(path: string): string {
-  const aside = `${path}.damaged-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
-  Deno.renameSync(path, aside);
-  for (const suffix of ["-wal", "-shm"]) {
+/** Whether an error of a statement says that there is no room: the disk's, or the file's own limit. */
+export function isFullDisk(error: unknown): boolean {
+  return (error as { errcode?: unknown } | null)?.errcode === 13 ||
+    error instanceof Error && /disk is full|No space left/.test(error.message);
+}
+
+/** Whether there is a directory at a path. */
+export function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Files that were moved away are kept for whoever wants to look: the newest of them. */
+const KEPT_ASIDE = 2;
+
+/**
+ * Moves a database file and its journal out of the way.
+ *
+ * @param why a word for the new name
+ * @returns the path under which it is kept; undefined when there was none
+ */
+export function renameDatabase(path: string, why: string): string | undefined {
+  const aside = `${path}.${why}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+  if (!moveDatabase(path, aside)) return undefined;
+  removeOlder(path);
+  return aside;
+}
+
+/** Gives a database file and its journal another name. @returns whether there was one */
+export function moveDatabase(from: string, to: string): boolean {
+  const moved = ["", "-wal", "-shm"].filter((suffix) => {
     try {
-      Deno.renameSync(path + suffix, aside + suffix);
+      Deno.renameSync(from + suffix, to + suffix);
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  });
+  return moved.length > 0;
+}
+
+/** Removes a database file and its journal; one that is not there is fine. */
+export function removeDatabase(path: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      Deno.removeSync(path + suffix, { recursive: true });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-  return aside;
+}
+
+function removeOlder(path: string): void {
+  const slash = path.lastIndexOf("/");
+  const [directory, name] = [path.slice(0, slash), path.slice(slash + 1)];
+  const asides = [...Deno.readDirSync(directory)].map((entry) => entry.name)
+    .filter((each) => each.startsWith(`${name}.`) && /-\d{4}-[-\dT]+Z$/.test(each))
+    .sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1));
+  for (const old of asides.slice(KEPT_ASIDE)) removeDatabase(`${directory}/${old}`);
+}
+
+function timeOf(name: string): string {
+  return name.slice(name.search(/-\d{4}-/));
 }

@@ -1,6 +1,11 @@
 import * as z from "zod/mini";
 import { ByteSize, Duration, FilePath, HostPort } from "../config/scalars.ts";
 
+/** Below, a few Secrets and Pods would push each other out. */
+const MIN_STORE_BYTES = 8 * 1024 * 1024;
+/** Below, a client between two of its watches would lose its scope. */
+const MIN_IDLE_TTL_MS = 60_000;
+
 /** What the agent shows the cloud when it speaks for an identity. Files are re-read when they change. */
 const Credential = {
   /** A kubeconfig whose current context's user is taken. */
@@ -73,6 +78,25 @@ export const ProxyConfig = z.strictObject({
       /** 0: none, such writes are refused. */
       maxEvents: z.prefault(z.int().check(z.minimum(0)), 1_000),
       maxBytes: z.prefault(ByteSize, "4Mi"),
+    }),
+    {},
+  ),
+  /** What is kept on disk for the time without a link. */
+  store: z.prefault(
+    z.strictObject({
+      /** Bound of state.db. What nobody watches is forgotten first. */
+      maxBytes: z.prefault(
+        ByteSize.check(z.refine((bytes) => bytes >= MIN_STORE_BYTES, "must be at least 8Mi")),
+        "256Mi",
+      ),
+      /**
+       * A collection that nobody asked for so long is no longer mirrored, and after as long again
+       * forgotten. Those of a single object stay for at least a day. Time without a link does not count.
+       */
+      idleScopeTtl: z.prefault(
+        Duration.check(z.refine((ms) => ms >= MIN_IDLE_TTL_MS, "must be at least 1m")),
+        "1d",
+      ),
     }),
     {},
   ),

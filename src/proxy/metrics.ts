@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createStoreMetrics, type StoreMetrics } from "./store/store_metrics.ts";
 
 /** Where an answer came from. `journal`: a write that waits for the cloud; `unknown`: nobody could answer. */
 export type Source = "cloud" | "hub" | "cache" | "journal" | "unknown";
@@ -14,17 +15,25 @@ export interface ProxyMetrics {
   relists: Counter;
   reflectorFailures: Counter<"code">;
   linkState: Gauge<"state">;
-  storeFailures: Counter;
-  storeSetAside: Counter;
   journaled: Gauge;
   journalDelivered: Counter;
   journalDropped: Counter<"reason">;
   rotations: Counter;
   credentialExpiry: Gauge<"identity">;
+  store: StoreMetrics;
 }
 
-/** Registers the proxy's metrics. @param scopes how many scopes are known, asked at each scrape */
-export function createProxyMetrics(registry: Registry, scopes: () => number): ProxyMetrics {
+/**
+ * Registers the proxy's metrics.
+ *
+ * @param scopes how many scopes are known, asked at each scrape
+ * @param usedBytes room taken in the store, asked at each scrape
+ */
+export function createProxyMetrics(
+  registry: Registry,
+  scopes: () => number,
+  usedBytes: () => number,
+): ProxyMetrics {
   const registers = [registry];
   new Gauge({
     name: "edge_agent_proxy_scopes_count",
@@ -87,16 +96,6 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
       labelNames: ["state"],
       registers,
     }),
-    storeFailures: new Counter({
-      name: "edge_agent_proxy_store_failures_total",
-      help: "Times that state.db began to refuse writes.",
-      registers,
-    }),
-    storeSetAside: new Counter({
-      name: "edge_agent_proxy_store_set_aside_total",
-      help: "Damaged state files that were set aside.",
-      registers,
-    }),
     journaled: new Gauge({
       name: "edge_agent_proxy_journal_entries_count",
       help: "Events that wait for the API server.",
@@ -124,5 +123,6 @@ export function createProxyMetrics(registry: Registry, scopes: () => number): Pr
       labelNames: ["identity"],
       registers,
     }),
+    store: createStoreMetrics(registry, usedBytes),
   };
 }

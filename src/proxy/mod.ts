@@ -33,7 +33,11 @@ class LiteApiserver implements Proxy {
   constructor(config: ProxyConfig, ports: ProxyPorts) {
     this.#config = config;
     this.#ports = ports;
-    this.#metrics = createProxyMetrics(ports.registry, () => this.#running?.scopes.size ?? 0);
+    this.#metrics = createProxyMetrics(
+      ports.registry,
+      () => this.#running?.scopes.size ?? 0,
+      () => this.#running?.store.usage.usedBytes ?? 0,
+    );
   }
 
   get url(): string {

@@ -20,6 +20,8 @@ export interface PrefetchOptions {
   /** Called once per round with the number of documents that were new. */
   fetched(documents: number): void;
   failed(message: string): void;
+  /** Aborts when what was kept is gone: it is fetched again at once. */
+  anew(): AbortSignal;
 }
 
 /** As kubectl and client-go ask for discovery (KEP-3352), and as older clients do. */
@@ -44,6 +46,7 @@ export async function prefetch(options: PrefetchOptions, signal: AbortSignal): P
     await link.pause(0, signal);
     if (signal.aborted) return;
     let waitMs = RECHECK_MS;
+    const anew = options.anew();
     try {
       const documents = await round(options, signal);
       if (documents > 0) fetched(documents);
@@ -52,7 +55,7 @@ export async function prefetch(options: PrefetchOptions, signal: AbortSignal): P
       failed(errorMessage(error));
       waitMs = RETRY_MS;
     }
-    await clock.sleep(waitMs, signal);
+    await clock.sleep(waitMs, AbortSignal.any([signal, anew]));
   }
 }
 

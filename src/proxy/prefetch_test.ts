@@ -72,6 +72,7 @@ function setUp(extent: ProxyConfig["prefetch"]) {
     clock,
     fetched: (count) => fetched.push(count),
     failed: (message) => failed.push(message),
+    anew: () => stop.signal,
   }, stop.signal);
   const body = (path: string) => {
     const answer = kept.get(discoveryKey(path, PLAIN));

@@ -4,9 +4,11 @@ import type { Link } from "./link/link.ts";
 import type { Scopes } from "./hub/scopes.ts";
 import type { Journal } from "./journal/journal.ts";
 
+import type { StateStore } from "./store/state_store.ts";
+
 /** What `/status` shows of the proxy. */
 export function proxyStatus(
-  { url, plainUrl, server, link, scopes, journal, identities }: {
+  { url, plainUrl, server, link, scopes, store, journal, identities }: {
     url: string;
     plainUrl: string | undefined;
     server: string;
@@ -14,6 +16,7 @@ export function proxyStatus(
     scopes: Scopes;
     journal: Journal;
     identities: Pick<Identities, "status">;
+    store: StateStore;
   },
 ): Record<string, unknown> {
   return {
@@ -32,7 +35,8 @@ export function proxyStatus(
       ...identity,
       expiresAt: expiresAtMs === undefined ? undefined : new Date(expiresAtMs).toISOString(),
     })),
-    scopes: [...scopes.hubs()].map(({ hub, reflected }) => {
+    store: { ...store.usage, state: store.failing ? "not written" : "written" },
+    scopes: scopes.hubs().map(({ hub, reflected }) => {
       const { scope, freshness, resourceVersion } = hub;
       const selector = [scope.labelSelector, scope.fieldSelector].filter((each) => each !== "");
       return {

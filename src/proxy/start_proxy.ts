@@ -1,10 +1,13 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
+import { errorMessage } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import { dial } from "../platform/dial.ts";
 import type { ConnectionHandler } from "../platform/http_front.ts";
 import { serveHttpFront, serveHttps } from "../platform/https_server.ts";
 import { createProxyApp, type ProxyAppOptions } from "./app.ts";
+import { Announcement } from "./announcement.ts";
+import { createCloudIdentity } from "./cloud_changes.ts";
 import { Connections } from "./upstream/connections.ts";
 import { createScopes } from "./create_scopes.ts";
 import type { ProxyConfig } from "./config.ts";
@@ -16,7 +19,7 @@ import { ListenerFiles } from "./identity/listener_files.ts";
 import { loadIdentities } from "./identity/load_identities.ts";
 import { startRotations } from "./identity/start_rotations.ts";
 import { KeptAnswers } from "./store/kept.ts";
-import { LastAlive } from "./link/last_alive.ts";
+import { LastAlive, lastWritten } from "./link/last_alive.ts";
 import type { LaneContext } from "./lanes/lane_context.ts";
 import { Link } from "./link/link.ts";
 import { observeLink } from "./link/link_log.ts";
@@ -25,9 +28,12 @@ import type { ProxyMetrics } from "./metrics.ts";
 import { OfflineMarks } from "./lanes/offline.ts";
 import { prefetch } from "./prefetch.ts";
 import { Prober } from "./link/prober.ts";
+import { createIdleScopes } from "./hub/idle_scopes.ts";
+import { dropLost } from "./hub/new_history.ts";
 import type { Scopes } from "./hub/scopes.ts";
 import { SeenVersions } from "./lanes/seen_versions.ts";
-import { StateStore } from "./store/state_store.ts";
+import { openStore } from "./store/open_store.ts";
+import type { StateStore } from "./store/state_store.ts";
 import { Renewals } from "./upstream/renewals.ts";
 import { Upstream } from "./upstream/upstream.ts";
 import { Upgrader } from "./upstream/upgrader.ts";
@@ -43,6 +49,8 @@ export interface ServingPorts {
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
   metrics: ProxyMetrics;
+  /** `$CREDENTIALS_DIRECTORY`, if systemd passed one. */
+  credentialsDir?: string;
 }
 
 /** A proxy that serves. Disposing stops it. */
@@ -76,8 +84,8 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     clientCaFile: config.clientCA,
   });
   const texts = await listenerFiles.load();
-  const writtenAtMs = await lastWritten(ports);
-  const store = stack.use(await openStore(ports));
+  const writtenAtMs = await lastWritten(fs, stateDir);
+  const store = stack.use(await openStore(config.store, ports, metrics.store));
   const connections = new Connections(server);
   const prober = stack.use(new Prober(server, connections, clock));
   const link = new Link(clock, (timeoutMs, signal) => prober.probe(timeoutMs, signal), random);
@@ -91,15 +99,32 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     ...{ fs, clock, stateDir, kept, link, upstream, renewals, signal: stop.signal },
   });
   const lastAlive = stack.use(new LastAlive(link, kept, writtenAtMs));
-  const scopes = createScopes(
-    { store, link, kept, upstream, identities, renewals },
+  const seen = new SeenVersions();
+  const anew = new Announcement();
+  const cloud = createCloudIdentity(
+    {
+      ...{ link, upstream, identities, kept, store, seen },
+      scopes: () => scopes,
+      renewed: () => {
+        journal.abandon();
+        identities.forgetTokens();
+        anew.make();
+      },
+    },
+    config,
+    ports,
+  );
+  const scopes: Scopes = createScopes(
+    { store, link, kept, upstream, identities, renewals, cloud },
     config,
     ports,
     stop.signal,
   );
   stack.defer(() => scopes.ended());
+  store.replaced = () => dropLost(scopes, store);
+  const idle = createIdleScopes({ scopes, store, link }, config.store, ports);
   const { journal, knownEvents, replay } = startJournal(
-    { kept, link, upstream, identities },
+    { kept, link, upstream, identities, cloud },
     config,
     ports,
   );
@@ -114,7 +139,8 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     journal,
     knownEvents,
     reviewGraceMs: config.reviewGrace,
-    seen: new SeenVersions(),
+    seen,
+    cloud,
     marks: new OfflineMarks(link, clock, lastAlive),
     metrics,
     random,
@@ -137,7 +163,10 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   const url = serverUrl(listen.hostname, tls.port);
   const { ca } = listenerFiles;
   const writeAllKubeconfigs = () => writeKubeconfigs({ url, ca }, tokens.all, { fs, stateDir });
-  await writeAllKubeconfigs();
+  await writeAllKubeconfigs().catch((error) => {
+    // Those from before may do; the node's API must be there in any case.
+    logger.error("cannot write the kubeconfigs", { error: errorMessage(error) });
+  });
   for (const { name, error } of await identities.unusable()) {
     // The files may still come (a first boot): worth a warning, not an end.
     const message = "cannot speak for an identity yet: its credential can not be read";
@@ -146,8 +175,10 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
 
   const background = Promise.all([
     link.run(stop.signal),
+    cloud.run(stop.signal),
+    idle.run(stop.signal),
     replay.run(stop.signal),
-    startPrefetch(context, config, logger),
+    startPrefetch(context, config, logger, anew),
     startRotations(
       {
         ...{ identities, tokens, connections, prober, renewals, listenerFiles, listener: tls },
@@ -174,32 +205,13 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   };
 }
 
-/** When the last process last wrote what it knew; bookmarks are written within half a minute. */
-async function lastWritten({ fs, stateDir }: ServingPorts): Promise<number | undefined> {
-  const files = ["state.db", "state.db-wal"].map((name) => fs.stat(`${stateDir}/${name}`));
-  const times = (await Promise.all(files)).flatMap((stat) => stat?.mtimeMs ?? []);
-  return times.length === 0 ? undefined : Math.max(...times);
-}
-
-function openStore(ports: ServingPorts): Promise<StateStore> {
-  const { fs, clock, stateDir, logger, metrics } = ports;
-  const path = fs.resolve(`${stateDir}/state.db`);
-  return StateStore.open(path, clock, {
-    setAside: (aside, reason) => {
-      metrics.storeSetAside.inc();
-      const message = "the state file is damaged: it was set aside, the cache begins empty";
-      logger.error(message, { path, aside, reason });
-    },
-    writeFailed: (error) => {
-      metrics.storeFailures.inc();
-      logger.error("cannot write the state file: changes stay in memory", { path, error });
-    },
-    writeRecovered: () => logger.info("the state file is written again", { path }),
-  });
-}
-
 /** Speaks for the first identity: discovery is the same for all. */
-function startPrefetch(context: LaneContext, config: ProxyConfig, logger: Logger): Promise<void> {
+function startPrefetch(
+  context: LaneContext,
+  config: ProxyConfig,
+  logger: Logger,
+  anew: Announcement,
+): Promise<void> {
   const { identities, forwarder, kept, link, clock, stop } = context;
   const [first] = config.identities;
   if (first === undefined) return Promise.resolve();
@@ -210,6 +222,7 @@ function startPrefetch(context: LaneContext, config: ProxyConfig, logger: Logger
     kept,
     link,
     clock,
+    anew: () => anew.signal,
     fetched: (documents) => logger.info("prefetched API discovery", { documents }),
     failed: (error) => logger.warn("cannot prefetch API discovery", { error }),
   }, stop);

@@ -38,13 +38,15 @@ export class EventWindow {
   #gaps: { from: string; to: string }[] = [];
   #relistedTo = "";
   #epoch = 0;
-  #forgottenTo = "";
+  #forgottenTo: string;
   /** Newest version that the cloud vouched for without an event; empty if there was none. */
   bookmark = "";
 
-  constructor(limits: WindowLimits, start: string) {
+  /** @param forgottenTo version up to which the cloud gave its history up, in an earlier life of the agent */
+  constructor(limits: WindowLimits, start: string, forgottenTo = "") {
     this.#limits = limits;
     this.#start = start;
+    this.#forgottenTo = forgottenTo;
   }
 
   /** All events newer than this resourceVersion are held. */

@@ -34,3 +34,68 @@ export function catchUpOf(
       return freshness satisfies never;
   }
 }
+
+/** How far a hub's content can be trusted, as it goes up and down. */
+export class Trust {
+  #freshness: Freshness;
+  #resumed = false;
+  /** The cloud's history is no longer the one that the content came from. */
+  #doubted = false;
+
+  constructor(freshness: Freshness) {
+    this.#freshness = freshness;
+  }
+
+  get freshness(): Freshness {
+    return this.#freshness;
+  }
+
+  get isEmpty(): boolean {
+    return this.#freshness === "empty";
+  }
+
+  get isDoubted(): boolean {
+    return this.#doubted;
+  }
+
+  /** A whole list came. */
+  listed(): void {
+    this.#freshness = "current";
+    this.#doubted = false;
+  }
+
+  emptied(): void {
+    this.#freshness = "empty";
+  }
+
+  /** What is there must be listed anew. */
+  doubt(): void {
+    this.#doubted = true;
+    if (!this.isEmpty) this.#freshness = "stale";
+  }
+
+  /** See {@linkcode catchUpOf}. */
+  begin(resumed: boolean): void {
+    this.#resumed = resumed;
+    if (!this.isEmpty) this.#freshness = "stale";
+  }
+
+  catchUp(content: Pick<ScopeContent, "isSmall">): CatchUp {
+    if (this.#doubted && !this.isEmpty) return "relist";
+    return catchUpOf(this.#freshness, content, this.#resumed);
+  }
+
+  /** @returns whether that is new */
+  caughtUp(): boolean {
+    if (this.isEmpty || this.#freshness === "current") return false;
+    this.#freshness = "current";
+    return true;
+  }
+
+  /** It is the best there is. @param even when it was current */
+  declare(even: "current" | "stale"): void {
+    if (this.#freshness === "stale" || (even === "current" && !this.isEmpty)) {
+      this.#freshness = "declared";
+    }
+  }
+}

@@ -1,12 +1,14 @@
 import { type Encoding, toStoredObject } from "../../kube/codec/encoding.ts";
 import { ENCODINGS } from "../../kube/codec/encodings.ts";
-import { type ItemType, itemTypeOf } from "../../kube/object_meta.ts";
+import { type ItemType, itemTypeOf, type StoredObject } from "../../kube/object_meta.ts";
 import type { CatchUp, Replacement } from "../../kube/reflector.ts";
-import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
+import { compareResourceVersions } from "../../kube/resource_version.ts";
 import type { ChangeType, WatchEvent } from "../../kube/watch_event.ts";
-import { EventWindow, type WindowEvent } from "./event_window.ts";
-import { catchUpOf, type Freshness } from "./freshness.ts";
+import { DamagedError } from "../store/rows.ts";
+import type { EventWindow, WindowEvent } from "./event_window.ts";
+import type { Freshness } from "./freshness.ts";
 import type { HubHead, HubOptions } from "./hub_options.ts";
+import { HubState } from "./hub_state.ts";
 import { type HubReplacement, replaceContent } from "./replacement.ts";
 import type { Scope } from "./scope.ts";
 import type { ScopeContent } from "./scope_content.ts";
@@ -21,68 +23,54 @@ export class Hub {
   readonly encoding: Encoding;
   /** Its objects in the store. */
   readonly content: ScopeContent;
-  /** Its recent events, and every watcher's buffer. */
-  readonly window: EventWindow;
+  readonly #state: HubState;
   readonly #options: HubOptions;
   readonly #wakers = new Set<() => void>();
-  #freshness: Freshness = "empty";
-  #head: HubHead | undefined;
-  /** The head as JSON: it is written with every event. */
-  #headText = "{}";
-  #resourceVersion = "";
-  /** Version of the newest change: who stands there or later has missed nothing, even after a restart. */
-  #changeVersion = "";
   #replacements = 0;
-  #resumed = false;
   /** When a whole list last came, ms since the Unix epoch; undefined if before this process. */
   listedAtMs: number | undefined;
   /** What the cloud last said no with, until it says yes. */
   refusal: Error | undefined;
 
   constructor(options: HubOptions) {
-    const { scope, content, limits, row } = options;
     this.#options = options;
-    this.scope = scope;
-    this.encoding = ENCODINGS[scope.encoding];
-    this.content = content;
-    this.window = new EventWindow(limits, row?.changeRv ?? "");
-    if (row !== undefined) {
-      this.#freshness = "stale";
-      this.#resourceVersion = row.rv;
-      this.#changeVersion = row.changeRv;
-      this.#head = JSON.parse(row.head) as HubHead;
-      this.#headText = row.head;
-    }
+    this.scope = options.scope;
+    this.encoding = ENCODINGS[options.scope.encoding];
+    this.content = options.content;
+    this.#state = new HubState(options);
+  }
+
+  /** Its recent events, and every watcher's buffer. */
+  get window(): EventWindow {
+    return this.#state.window;
   }
 
   get freshness(): Freshness {
-    return this.#freshness;
+    return this.#state.trust.freshness;
   }
 
   /** Everything up to here is known; empty before the first list. */
   get resourceVersion(): string {
-    return this.#resourceVersion;
+    return this.#state.resourceVersion;
   }
 
-  /** Version of the newest change. */
   get changeVersion(): string {
-    return this.#changeVersion;
+    return this.#state.changeVersion;
   }
 
   get head(): HubHead | undefined {
-    return this.#head;
+    return this.#state.head;
   }
 
   /** Kind of the objects inside. */
   get itemType(): ItemType {
-    const { kind = "List", apiVersion = "" } = this.#head ?? {};
+    const { kind = "List", apiVersion = "" } = this.head ?? {};
     return itemTypeOf({ kind, apiVersion });
   }
 
   /** A reflector begins: a list that passed by earlier is a start, but not the newest state. */
   beginReflecting(resumed: boolean): void {
-    this.#resumed = resumed;
-    if (this.#freshness !== "empty") this.#freshness = "stale";
+    this.#state.trust.begin(resumed);
   }
 
   /** Calls back on every change until the returned function is called. */
@@ -97,7 +85,7 @@ export class Hub {
    * nothing could tell them.
    */
   damaged(key: string): void {
-    this.content.remove(key);
+    if (key !== "") this.content.remove(key);
     this.#empty();
     this.#options.events.damaged(this.scope, key);
     this.#notify();
@@ -106,62 +94,99 @@ export class Hub {
   /** Nobody may read it any more. */
   purge(): void {
     this.content.clear();
-    this.#empty();
+    this.startOver();
+  }
+
+  #empty(forgottenTo = ""): void {
+    this.#replacements++; // a list on its way took what is gone for unchanged
+    this.#state.empty(forgottenTo);
+  }
+
+  /** Nothing is known. @param forgottenTo newest version of a cloud that is another one now */
+  startOver(forgottenTo = ""): void {
+    this.#empty(forgottenTo);
     this.#notify();
   }
 
-  #empty(): void {
-    this.#freshness = "empty";
-    this.#resourceVersion = this.#changeVersion = "";
-    this.window.restart("");
-    this.#replacements++; // a list on its way took what is gone for unchanged
-    this.#save();
+  /** The cloud went back to an older state: what is here must be listed anew. @param forgottenTo as above */
+  historyLost(forgottenTo: string): void {
+    this.#state.trust.doubt();
+    this.window.restart(this.resourceVersion, forgottenTo);
+    this.#notify();
+  }
+
+  /** It is forgotten: whoever still holds it finds it empty, and writes to nowhere. */
+  retire(): void {
+    this.content.retire();
+    this.#empty();
+  }
+
+  /** Whether somebody waits for what comes. */
+  get isWatched(): boolean {
+    return this.#wakers.size > 0;
+  }
+
+  /** One object as it lies in a list; undefined also when it is damaged. */
+  object(key: string): StoredObject | undefined {
+    if (this.#state.trust.isEmpty) return undefined;
+    try {
+      return this.content.get(key);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      this.damaged(error.key);
+      return undefined;
+    }
   }
 
   /** Another scope saw that an object is gone: a list that only passed by must not bring it back. */
   foundDeleted(key: string, resourceVersion: string): void {
-    const object = this.#freshness === "empty" ? undefined : this.content.get(key);
+    const object = this.object(key);
     if (object === undefined) return;
-    if (compareResourceVersions(object.resourceVersion, resourceVersion) < 0) {
-      this.content.remove(key);
-    }
+    if (compareResourceVersions(object.resourceVersion, resourceVersion) >= 0) return;
+    this.content.remove(key);
   }
 
   // As the reflector's sink.
 
   position(): string | undefined {
-    return this.#freshness === "empty" ? undefined : this.#resourceVersion;
+    return this.#state.trust.isEmpty ? undefined : this.resourceVersion;
   }
 
   catchUp(): CatchUp {
-    return catchUpOf(this.#freshness, this.content, this.#resumed);
+    return this.#state.trust.catchUp(this.content);
   }
 
   /** Begins a new list. An earlier one that is still coming in is forgotten. */
   replace(): Replacement {
     this.#replacements++;
-    return replaceContent(this.#content());
+    try {
+      return replaceContent(this.#content());
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      this.damaged(error.key);
+      return replaceContent(this.#content());
+    }
   }
 
   change(event: WatchEvent & { type: ChangeType }): void {
     const { key, uid, resourceVersion } = toStoredObject(this.encoding, event.object);
-    if (compareResourceVersions(resourceVersion, this.#resourceVersion) <= 0) return;
+    if (compareResourceVersions(resourceVersion, this.resourceVersion) <= 0) return;
     const { encoding, content } = this;
     if (event.type === "DELETED") content.remove(key);
     else content.put({ key, uid, resourceVersion, body: encoding.toListBody(event.object) });
     const frame = encoding.formatFrame(event.type, event.object);
     this.#push({ type: event.type, resourceVersion, frame }, key);
-    this.#resourceVersion = this.#changeVersion = resourceVersion;
-    this.#save();
+    this.#state.resourceVersion = this.#state.changeVersion = resourceVersion;
+    this.#state.save();
     this.#notify();
   }
 
   bookmark(resourceVersion: string): void {
-    if (compareResourceVersions(resourceVersion, this.#resourceVersion) < 0) return;
-    this.#resourceVersion = resourceVersion;
+    if (compareResourceVersions(resourceVersion, this.resourceVersion) < 0) return;
+    this.#state.resourceVersion = resourceVersion;
     this.window.bookmark = resourceVersion;
     // Only a later start gains from it: not worth a disk write of its own.
-    this.#save({ lazy: true });
+    this.#state.save({ lazy: true });
     this.#notify();
   }
 
@@ -171,9 +196,7 @@ export class Hub {
   }
 
   caughtUp(): void {
-    if (this.#freshness === "empty" || this.#freshness === "current") return;
-    this.#freshness = "current";
-    this.#notify();
+    if (this.#state.trust.caughtUp()) this.#notify();
   }
 
   refused(error: Error): void {
@@ -183,13 +206,13 @@ export class Hub {
 
   /** Something answers that is not the cloud, or not to us: what is there is no longer kept current. */
   cutOff(): void {
-    if (this.#freshness !== "empty") this.#freshness = "declared";
+    this.#state.trust.declare("current");
     this.#notify();
   }
 
   /** The link was declared down: what is there is the best there is. */
   linkDown(): void {
-    if (this.#freshness === "stale") this.#freshness = "declared";
+    this.#state.trust.declare("stale");
     this.#notify();
   }
 
@@ -207,41 +230,17 @@ export class Hub {
       content: this.content,
       encoding: this.encoding,
       isLatest: () => replacement === this.#replacements,
-      resourceVersion: this.#resourceVersion,
-      begin: (head) => {
-        const { kind, apiVersion, extra, spellsContinue } = head;
-        this.#head = { kind, apiVersion, extra, spellsContinue };
-        this.#headText = JSON.stringify(this.#head);
-        const known = this.#resourceVersion;
-        const older = known !== "" && compareResourceVersions(head.resourceVersion, known) < 0;
-        if (known === "" || older) this.window.restart(head.resourceVersion, known);
-        else this.window.noteRelist(known, head.resourceVersion);
-        return older ? "restart" : "difference";
-      },
+      resourceVersion: this.resourceVersion,
+      begin: (head) => this.#state.beginList(head),
       push: (event, key) => this.#push(event, key),
       restart: (version) => this.window.restart(version),
       end: (head, differences) => {
-        this.#resourceVersion = head.resourceVersion;
-        this.window.bookmark = head.resourceVersion;
-        if (differences > 0 || this.#changeVersion === "") {
-          this.#changeVersion = head.resourceVersion;
-        }
-        this.#freshness = "current";
+        this.#state.endList(head.resourceVersion, differences);
         this.listedAtMs = now();
-        this.#save();
         events.relisted(this.scope, differences);
         this.#notify();
       },
     };
-  }
-
-  #save(options: { lazy?: boolean } = {}): void {
-    this.content.save({
-      rv: this.#resourceVersion,
-      changeRv: newerResourceVersion(this.#changeVersion, this.window.relistedTo),
-      complete: this.#freshness !== "empty",
-      head: this.#headText,
-    }, options);
   }
 
   #notify(): void {

@@ -25,4 +25,6 @@ export interface HubOptions {
   now: () => number;
   /** The scope's row, when the store has it. */
   row?: ScopeRow;
+  /** Versions up to here, ahead of the hub, are of a past that the cloud gave up; empty if there is none. */
+  forgottenTo?: string;
 }

@@ -5,7 +5,8 @@ import { compareResourceVersions, isResourceVersion } from "../../kube/resource_
 import { expiredStatus } from "../../kube/status.ts";
 import { isNews } from "./event_window.ts";
 import type { Hub } from "./hub.ts";
-import { DamagedError, type Snapshot } from "../store/snapshot.ts";
+import { DamagedError } from "../store/rows.ts";
+import type { Snapshot } from "../store/snapshot.ts";
 
 /** What a client asked of a watch. */
 export interface WatchOptions {

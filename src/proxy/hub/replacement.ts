@@ -5,7 +5,7 @@ import type { Replacement } from "../../kube/reflector.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
 import type { WindowEvent } from "./event_window.ts";
 import type { ScopeContent } from "./scope_content.ts";
-import { DamagedError } from "../store/snapshot.ts";
+import { DamagedError } from "../store/rows.ts";
 
 /** The side of a hub that a new list changes. */
 export interface HubReplacement {

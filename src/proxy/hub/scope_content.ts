@@ -1,6 +1,7 @@
 import { objectKey, type StoredObject } from "../../kube/object_meta.ts";
 import { formatScope, type Scope } from "./scope.ts";
 import type { ScopeRow } from "../store/overlay.ts";
+import { isSealedResource } from "../store/sealer.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { StateStore } from "../store/state_store.ts";
 
@@ -9,19 +10,31 @@ export class ScopeContent {
   readonly #store: StateStore;
   readonly #id: number;
   readonly #key: string;
+  #retired = false;
 
   constructor(store: StateStore, id: number, scope: Scope) {
     this.#store = store;
     this.#id = id;
     this.#key = formatScope(scope);
+    if (isSealedResource(scope)) store.seal(id);
   }
 
-  /** The objects right now. */
+  /** Its number in the store. */
+  get id(): number {
+    return this.#id;
+  }
+
+  /** The scope was forgotten: whoever still writes to it writes to nowhere. */
+  retire(): void {
+    this.#retired = true;
+  }
+
+  /** The objects right now. @throws {DamagedError} */
   snapshot(range: { after?: string; before?: string } = {}): Snapshot {
     return this.#store.snapshot(this.#id, range);
   }
 
-  /** Key -> version of every object. */
+  /** Key -> version of every object. @throws {DamagedError} when some are missing */
   versions(): Map<string, { uid: string; resourceVersion: string }> {
     return this.#store.versions(this.#id);
   }
@@ -37,11 +50,11 @@ export class ScopeContent {
   }
 
   put(object: StoredObject): void {
-    this.#store.put(this.#id, object);
+    if (!this.#retired) this.#store.put(this.#id, object);
   }
 
   remove(key: string): void {
-    this.#store.remove(this.#id, key);
+    if (!this.#retired) this.#store.remove(this.#id, key);
   }
 
   /** Removes every object. */
@@ -61,6 +74,7 @@ export class ScopeContent {
 
   /** Saves how far the objects go. @param options see {@linkcode StateStore.saveScope} */
   save(row: Omit<ScopeRow, "id" | "key">, options?: { lazy?: boolean }): void {
+    if (this.#retired) return;
     this.#store.saveScope({ id: this.#id, key: this.#key, ...row }, options);
   }
 }

@@ -1,16 +1,15 @@
 import { Backoff } from "../../kernel/backoff.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import { RefusedError } from "../../kube/answer.ts";
 import { Reflector, type Send } from "../../kube/reflector.ts";
 import { formatGvr, type Gvr } from "../../kube/request_info.ts";
 import type { WindowLimits } from "./event_window.ts";
 import { Hub } from "./hub.ts";
 import type { Link } from "../link/link.ts";
 import { type Readiness, whenReaches, whenReady } from "./readiness.ts";
+import { sinkOf } from "./reflector_sink.ts";
 import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
 import { ScopeContent } from "./scope_content.ts";
 import type { StateStore } from "../store/state_store.ts";
-import { UnreachableError } from "../upstream/upstream.ts";
 
 /** What the registry works with. */
 export interface ScopesOptions {
@@ -32,6 +31,8 @@ export interface ScopesOptions {
   damaged(scope: Scope, key: string): void;
   /** The cloud answered 401 to a caller's own token. */
   rejected(caller: string): void;
+  /** Newest version of a history that the cloud gave up, across restarts; empty if there was none. */
+  forgottenTo(): string;
 }
 
 /** A hub, and its reflector once somebody wants the scope watched. */
@@ -40,6 +41,8 @@ interface Entry {
   reflecting: Promise<void> | undefined;
   /** Ends the reflector; the scope stays. */
   stop: AbortController;
+  /** Monotonic ms when somebody last wanted something of it. */
+  askedMs: number;
 }
 
 /** Every scope that is known: those that are mirrored and those that only passed by as lists. */
@@ -69,6 +72,7 @@ export class Scopes {
       limits,
       row,
       now: () => clock.now(),
+      forgottenTo: this.#options.forgottenTo(),
       events: {
         relisted,
         deleted: (scope, key, resourceVersion) => this.#deleted(scope, key, resourceVersion),
@@ -78,7 +82,8 @@ export class Scopes {
         },
       },
     });
-    const entry: Entry = { hub, reflecting: undefined, stop: new AbortController() };
+    const askedMs = clock.monotonic();
+    const entry: Entry = { hub, reflecting: undefined, stop: new AbortController(), askedMs };
     this.#entries.set(formatScope(scope), entry);
     const resource = resourceKey(scope.caller, scope);
     const siblings = this.#byResource.get(resource);
@@ -112,7 +117,9 @@ export class Scopes {
   }
 
   #entry(scope: Scope): Entry {
-    return this.#entries.get(formatScope(scope)) ?? this.#add(scope);
+    const entry = this.#entries.get(formatScope(scope)) ?? this.#add(scope);
+    entry.askedMs = this.#options.clock.monotonic();
+    return entry;
   }
 
   /** Whether the scope is being mirrored. */
@@ -136,34 +143,11 @@ export class Scopes {
       const reflector = new Reflector({
         target: scopeTarget(scope),
         send: sendFor(scope),
-        sink: {
-          position: () => hub.position(),
-          catchUp: () => hub.catchUp(),
-          replace: () => hub.replace(),
-          change: (event) => hub.change(event),
-          bookmark: (resourceVersion) => hub.bookmark(resourceVersion),
-          caughtUp: () => hub.caughtUp(),
-          refused: (error) => {
-            hub.refused(error);
-            const rejected = error.answer.status === 401;
-            // A token that expired, or was never good; its owner brings a new one. And what was never
-            // listed is tried again when somebody asks for it, not for ever.
-            if (rejected || hub.freshness === "empty") stop.abort();
-            if (rejected) this.#purge(scope.caller);
-          },
-          watching: () => hub.watching(),
-          failed: (error) => {
-            failed(scope, error);
-            if (error instanceof UnreachableError) {
-              // As good as a link that is down.
-              if (error.answered) hub.cutOff();
-            } else if (!(error instanceof RefusedError)) {
-              // What the cloud says there is nothing that can be mirrored: clients are sent to it.
-              hub.refused(error instanceof Error ? error : new Error(String(error)));
-              if (hub.freshness === "empty") stop.abort();
-            }
-          },
-        },
+        sink: sinkOf(hub, {
+          failed: (error) => failed(scope, error),
+          rejected: () => this.#purge(scope.caller),
+          stop: () => stop.abort(),
+        }),
         backoff: new Backoff(clock, { random }),
         monotonic: () => clock.monotonic(),
         pause: (ms, signal) => link.pause(ms, AbortSignal.any([signal, renewal(scope)])),
@@ -197,15 +181,39 @@ export class Scopes {
       .map(({ hub }) => hub).filter((hub) => hub.freshness !== "empty");
   }
 
+  /** Ends the reflector of a scope; what is known of it stays. */
+  stopReflecting(scope: Scope): void {
+    this.#entries.get(formatScope(scope))?.stop.abort();
+  }
+
+  /** Forgets a scope, also on disk. @returns whether its room is free now */
+  async forget({ scope, content }: Hub): Promise<boolean> {
+    const key = formatScope(scope);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    entry.stop.abort();
+    entry.hub.retire();
+    this.#entries.delete(key);
+    const siblings = this.#byResource.get(resourceKey(scope.caller, scope)) ?? [];
+    siblings.splice(siblings.indexOf(entry), 1);
+    return await this.#options.store.drop([content.id]);
+  }
+
+  /** Lists a mirrored scope anew; a watch on its way is given up. */
+  relist(scope: Scope): void {
+    const entry = this.#entries.get(formatScope(scope));
+    if (entry !== undefined) this.#restart(entry);
+  }
+
   get size(): number {
     return this.#entries.size;
   }
 
-  /** All hubs. */
-  *hubs(): Iterable<{ hub: Hub; reflected: boolean }> {
-    for (const { hub, reflecting } of this.#entries.values()) {
-      yield { hub, reflected: reflecting !== undefined };
-    }
+  /** All hubs. `askedMs`: monotonic, when somebody last wanted something of it */
+  hubs(): { hub: Hub; reflected: boolean; askedMs: number }[] {
+    return [...this.#entries.values()].map(({ hub, reflecting, askedMs }) => {
+      return { hub, reflected: reflecting !== undefined, askedMs };
+    });
   }
 
   /** See {@linkcode whenReady}. */

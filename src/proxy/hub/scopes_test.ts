@@ -66,6 +66,7 @@ function setUp(options: { store?: MemoryStore; lists?: Answer[]; link?: "up" | "
     deleted: (_, key, version) => deleted.push(`${key}@${version}`),
     relisted() {},
     rejected() {},
+    forgottenTo: () => "",
     failed() {},
     damaged: (_, key) => damaged.push(key),
   });

@@ -39,7 +39,7 @@ const NOBODY: Caller = { kind: "anonymous", key: "anonymous" };
 export class Identities {
   readonly #known: Known[];
   readonly #tokens: LocalTokens;
-  readonly #serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused">;
+  readonly #serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused" | "forget">;
   readonly #passthrough: boolean;
   /** The newest bearers, for the reflectors that run on them. */
   readonly #bearers = new Map<string, Credential>();
@@ -49,7 +49,7 @@ export class Identities {
     options: {
       passthrough: boolean;
       tokens: LocalTokens;
-      serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused">;
+      serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused" | "forget">;
       fs: Fs;
       clock: Clock;
     },
@@ -131,6 +131,11 @@ export class Identities {
     const known = this.#known.find(({ caller }) => caller.name === name);
     if (known === undefined) throw new RangeError(`No identity is named "${name}"`);
     return known.caller;
+  }
+
+  /** The cloud is another cluster: its former tokens prove nothing any more. */
+  forgetTokens(): void {
+    this.#serviceAccounts.forget();
   }
 
   /**

@@ -21,6 +21,9 @@ export async function writeKubeconfigs(
   await fs.mkdir(directory, 0o700);
   for (const [name, token] of tokens) {
     const text = formatKubeconfig({ server: server.url, caPem: server.ca, token, name });
-    await fs.writeAtomic(`${directory}/${name}.kubeconfig`, text, 0o600);
+    const path = `${directory}/${name}.kubeconfig`;
+    // Also so that a start needs no disk that can be written.
+    const known = await fs.exists(path) ? await fs.readText(path) : undefined;
+    if (known !== text) await fs.writeAtomic(path, text, 0o600);
   }
 }

@@ -66,6 +66,13 @@ export class ServiceAccounts {
     this.#options = options;
   }
 
+  /** The cloud is another cluster: what it said of tokens was said by the former. */
+  forget(): void {
+    this.#judged.clear();
+    this.#unknown.clear();
+    this.#newest.clear();
+  }
+
   /** The user name of the ServiceAccount that a token proves; undefined if it proves none now. */
   async subjectOf(token: string): Promise<string | undefined> {
     const { isOpen, clock, offlineGraceMs } = this.#options;

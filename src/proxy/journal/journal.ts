@@ -13,9 +13,9 @@ export interface JournalLimits {
 /**
  * Why an Event never reached the cloud. `full`: newer ones took its place; `refused`: the cloud would not
  * have it; `gone`: what it changes is no longer there; `credential`: whoever sent it is not known any more;
- * `damaged`: it could not be read back.
+ * `damaged`: it could not be read back; `replaced`: the cloud is another cluster.
  */
-export type DropReason = "full" | "refused" | "gone" | "credential" | "damaged";
+export type DropReason = "full" | "refused" | "gone" | "credential" | "damaged" | "replaced";
 
 /** What the journal tells its owner. */
 export interface JournalEvents {
@@ -147,6 +147,11 @@ export class Journal {
     this.#remove(seq);
     this.#events.dropped(reason);
     this.#events.changed(this.size);
+  }
+
+  /** The cloud is another cluster: nothing of it is of use there. */
+  abandon(): void {
+    for (const { seq } of this.queued()) this.drop(seq, "replaced");
   }
 
   /** Resolves once something waits, or when `signal` aborts. */

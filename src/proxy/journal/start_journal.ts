@@ -6,6 +6,7 @@ import { applyMergePatch } from "../../kube/merge_patch.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import type { ProxyConfig } from "../config.ts";
 import type { Identities } from "../identity/identity.ts";
+import type { CloudIdentity } from "../link/cloud_identity.ts";
 import type { Link } from "../link/link.ts";
 import type { ProxyMetrics } from "../metrics.ts";
 import type { KeptAnswers } from "../store/kept.ts";
@@ -23,11 +24,12 @@ const SHORT_ANSWER =
 
 /** Opens the journal that the last process left, and prepares to send what is in it. */
 export function startJournal(
-  { kept, link, upstream, identities }: {
+  { kept, link, upstream, identities, cloud }: {
     kept: KeptAnswers;
     link: Link;
     upstream: Upstream;
     identities: Identities;
+    cloud: Pick<CloudIdentity, "verified" | "replacements">;
   },
   config: Pick<ProxyConfig, "journal" | "identities">,
   { clock, random, metrics, logger }: {
@@ -59,6 +61,10 @@ export function startJournal(
     clock,
     random,
     send: async ({ verb, caller, path, query, contentType, userAgent, body }, signal) => {
+      // It is for the cluster that it was written to.
+      const cluster = cloud.replacements;
+      await cloud.verified(signal);
+      if (cloud.replacements !== cluster) throw new UnknownSenderError("the cloud is another one");
       const credential = await credentialOf(caller);
       const headers = new Headers({ "content-type": contentType, accept: SHORT_ANSWER });
       if (userAgent !== "") headers.set("user-agent", userAgent);

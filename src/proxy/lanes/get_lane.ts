@@ -95,7 +95,7 @@ function answerOffline(
     const isOf = ({ as, encoding }: typeof plain[number]) => ({ scope }: Hub) =>
       scope.representation === as && scope.encoding === encoding;
     for (const hub of plain.flatMap((each) => siblings.filter(isOf(each)))) {
-      const object = hub.content.named(namespaceOf(info), info.name);
+      const object = hub.object(objectKey(namespaceOf(info), info.name));
       if (object === undefined) continue;
       const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
       if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;
@@ -152,6 +152,8 @@ function isKnownAbsent(
       (namespace === "" || namespace === namespaceOf(info)) &&
       (fieldSelector === "" || selectedName(fieldSelector) === info.name) &&
       compareResourceVersions(hub.resourceVersion, shown) >= 0 &&
-      hub.content.named(namespaceOf(info), info.name) === undefined;
+      hub.object(objectKey(namespaceOf(info), info.name)) === undefined &&
+      // Found damaged just now: that proves nothing.
+      hub.freshness === "current";
   });
 }

@@ -4,6 +4,7 @@ import type { Identities } from "../identity/identity.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { KnownEvents } from "../journal/known_events.ts";
 import { type KeptAnswers, provenKey } from "../store/kept.ts";
+import type { CloudIdentity } from "../link/cloud_identity.ts";
 import type { Link } from "../link/link.ts";
 import type { ProxyMetrics } from "../metrics.ts";
 import type { OfflineMarks } from "./offline.ts";
@@ -25,6 +26,7 @@ export interface LaneContext {
   /** How long a kept review is good for without the cloud, ms. */
   reviewGraceMs: number;
   seen: SeenVersions;
+  cloud: Pick<CloudIdentity, "verified">;
   marks: OfflineMarks;
   metrics: ProxyMetrics;
   random: () => number;

@@ -102,6 +102,8 @@ export function createListLane(context: LaneContext): LaneHandler {
     }
     try {
       const accept = accepted.map((each) => each.accept).join(",");
+      // What another cluster says must not be mixed with what this one said.
+      await context.cloud.verified(signal);
       const response = await forwarder.read(request, { purpose: "list", accept });
       prove(context, request, response);
       metrics.answered("list", "cloud");

@@ -4,7 +4,8 @@ import { compareResourceVersions, isResourceVersion } from "../../kube/resource_
 import { expiredStatus, statusResponse } from "../../kube/status.ts";
 import type { Hub } from "../hub/hub.ts";
 import { streamList } from "./list_stream.ts";
-import { DamagedError, type Snapshot } from "../store/snapshot.ts";
+import { DamagedError } from "../store/rows.ts";
+import type { Snapshot } from "../store/snapshot.ts";
 
 /** Which part of a hub a list shows. */
 export interface ListOptions {

@@ -4,7 +4,8 @@ import { concatBytes } from "../../kube/codec/json.ts";
 import type { ListHead } from "../../kube/codec/list.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import type { Hub } from "../hub/hub.ts";
-import { DamagedError, type Snapshot } from "../store/snapshot.ts";
+import { DamagedError } from "../store/rows.ts";
+import type { Snapshot } from "../store/snapshot.ts";
 
 /** What a streamed list shows. */
 export interface StreamedList {

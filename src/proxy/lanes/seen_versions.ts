@@ -14,6 +14,11 @@ export class SeenVersions {
     this.#highest.set(key, newerResourceVersion(this.#highest.get(key) ?? "", resourceVersion));
   }
 
+  /** The cloud gave its history up: its versions mean nothing any more. */
+  clear(): void {
+    this.#highest.clear();
+  }
+
   highest(caller: string, gvr: Gvr): string {
     return this.#highest.get(`${caller}|${formatGvr(gvr)}`) ?? "";
   }

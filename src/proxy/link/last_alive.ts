@@ -1,3 +1,4 @@
+import type { Fs } from "../../platform/fs.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import type { Link } from "./link.ts";
 
@@ -40,4 +41,11 @@ export class LastAlive implements Disposable {
     this.#unsubscribe();
     this.#note();
   }
+}
+
+/** When the last process last wrote what it knew; bookmarks are written within half a minute. */
+export async function lastWritten(fs: Fs, stateDir: string): Promise<number | undefined> {
+  const files = ["state.db", "state.db-wal"].map((name) => fs.stat(`${stateDir}/${name}`));
+  const times = (await Promise.all(files)).flatMap((stat) => stat?.mtimeMs ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { negotiate } from "../../kube/accept.ts";
 import type { Answer } from "../../kube/answer.ts";
 import { formatGvr, type Gvr } from "../../kube/request_info.ts";
+import { compareResourceVersions } from "../../kube/resource_version.ts";
 import type { KeptAnswer } from "./overlay.ts";
 import type { StateStore } from "./state_store.ts";
 
@@ -66,6 +67,15 @@ export class KeptAnswers {
     this.#store.forget(provenKey(caller));
     for (const kind of ["object", "token", "review"]) {
       for (const key of this.keys([kind, caller, ""].join(SEP))) this.forget(key);
+    }
+  }
+
+  /** Forgets the objects that are newer than a version: the cloud went back to it. */
+  forgetNewer(resourceVersion: string): void {
+    for (const key of this.#store.keptKeys("object" + SEP)) {
+      const answer = this.get(key);
+      if (answer === undefined) continue;
+      if (compareResourceVersions(answer.resourceVersion, resourceVersion) > 0) this.forget(key);
     }
   }
 

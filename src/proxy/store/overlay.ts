@@ -25,6 +25,8 @@ export interface ScopeRow {
 
 /** Changes that are not known to be in the file yet, newest per key; `null` means gone. */
 export class Overlay {
+  /** Scopes that are forgotten; a number is never used again. */
+  readonly drops = new Set<number>();
   readonly scopes = new Map<number, ScopeRow>();
   readonly items = new Map<number, Map<string, StoredObject | null>>();
   readonly kept = new Map<string, KeptAnswer | null>();
@@ -32,7 +34,8 @@ export class Overlay {
   bytes = 0;
 
   get isEmpty(): boolean {
-    return this.scopes.size === 0 && this.items.size === 0 && this.kept.size === 0;
+    return this.drops.size === 0 && this.scopes.size === 0 && this.items.size === 0 &&
+      this.kept.size === 0;
   }
 
   setItem(scope: number, key: string, object: StoredObject | null): void {
@@ -47,8 +50,19 @@ export class Overlay {
     this.kept.set(key, answer);
   }
 
+  /** Forgets a scope, and what was to be written of it. */
+  drop(scope: number): void {
+    for (const object of this.items.get(scope)?.values() ?? []) {
+      this.bytes -= object?.body.length ?? 0;
+    }
+    this.items.delete(scope);
+    this.scopes.delete(scope);
+    this.drops.add(scope);
+  }
+
   /** Lays a newer overlay over this one. */
   add(newer: Overlay): void {
+    for (const scope of newer.drops) this.drop(scope);
     for (const [id, row] of newer.scopes) this.scopes.set(id, row);
     for (const [scope, items] of newer.items) {
       for (const [key, object] of items) this.setItem(scope, key, object);
@@ -56,9 +70,11 @@ export class Overlay {
     for (const [key, answer] of newer.kept) this.setKept(key, answer);
   }
 
-  /** The changes as operations of one transaction. */
-  toOperations(): Operation[] {
+  /** The changes as operations of one transaction. @param sealed the scopes whose objects are sealed */
+  toOperations(sealed: ReadonlySet<number>): Operation[] {
     const operations: Operation[] = [];
+    // First: another scope may have its key by now.
+    for (const scope of this.drops) operations.push({ op: "drop", scope });
     for (const row of this.scopes.values()) operations.push({ op: "scope", ...row });
     for (const [scope, items] of this.items) {
       for (const [key, object] of items) {
@@ -66,7 +82,7 @@ export class Overlay {
           operations.push({ op: "remove", scope, key });
         } else {
           const { uid, resourceVersion: rv, body } = object;
-          operations.push({ op: "put", scope, key, uid, rv, body });
+          operations.push({ op: "put", scope, key, uid, rv, body, sealed: sealed.has(scope) });
         }
       }
     }

@@ -76,7 +76,7 @@ Deno.test("add() leaves what recording the newer changes after the older ones wo
       operations.map((each) =>
         JSON.stringify(each, (_, value) => value instanceof Uint8Array ? [...value] : value)
       ).sort();
-    assert.deepEqual(sorted(merged.toOperations()), sorted(want.toOperations()));
+    assert.deepEqual(sorted(merged.toOperations(new Set())), sorted(want.toOperations(new Set())));
     assert.equal(merged.bytes, want.bytes);
   }));
 });
@@ -109,9 +109,9 @@ Deno.test("toOperations() says each change once, the newest of each key", () => 
     { do: "kept", key: "gone", answer: null },
     { do: "scope", row: row(1, "9") },
   ]);
-  assert.deepEqual(overlay.toOperations(), [
+  assert.deepEqual(overlay.toOperations(new Set()), [
     { op: "scope", ...row(1, "9") },
-    { op: "put", scope: 1, key: "a", uid: "u-a", rv: "2", body: utf8("xxxx") },
+    { op: "put", scope: 1, key: "a", uid: "u-a", rv: "2", body: utf8("xxxx"), sealed: false },
     { op: "remove", scope: 1, key: "b" },
     {
       op: "keep",

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { utf8 } from "../../../tests/testing/arbitraries.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import type { Database } from "../../platform/sqlite.ts";
-import { checksum } from "./checksum.ts";
-import { createSnapshot, DamagedError } from "./snapshot.ts";
+import { itemChecksum } from "./checksum.ts";
+import { DamagedError } from "./rows.ts";
+import { Sealer } from "./sealer.ts";
+import { createSnapshot } from "./snapshot.ts";
 
 const object = (key: string, version = 1): StoredObject => ({
   key,
@@ -23,8 +25,8 @@ function stubDatabase(objects: readonly StoredObject[], damaged: readonly string
         const limit = Number(/LIMIT (\d+)/.exec(sql)![1]);
         return rows.filter(({ key }) => key > String(after) && key < String(before)).slice(0, limit)
           .map(({ key, uid, resourceVersion: rv, body }) => {
-            const sum = checksum(body) + (damaged.includes(key) ? 1 : 0);
-            return { key, uid, rv, sum, body };
+            const row = { scope: 1, key, uid, rv, form: 0, body };
+            return { ...row, sum: itemChecksum(row) + (damaged.includes(key) ? 1 : 0) };
           });
       },
       get: () => undefined,
@@ -34,6 +36,8 @@ function stubDatabase(objects: readonly StoredObject[], damaged: readonly string
   };
 }
 
+const sealer = new Sealer(new Uint8Array(32));
+
 function open(
   stored: readonly StoredObject[],
   changes: ReadonlyMap<string, StoredObject | null> = new Map(),
@@ -42,7 +46,7 @@ function open(
   let released = 0;
   const db = stubDatabase(stored, options.damaged);
   const range = { after: options.after ?? "", before: options.before };
-  const snapshot = createSnapshot({ db, scope: 1, changes }, range, () => released++);
+  const snapshot = createSnapshot({ db, sealer, scope: 1, changes }, range, () => released++);
   return { snapshot, released: () => released };
 }
 

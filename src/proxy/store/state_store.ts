@@ -1,33 +1,70 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
-import { type Database, openDatabase } from "../../platform/sqlite.ts";
-import { checksum } from "./checksum.ts";
+import { errorMessage } from "../../kernel/errors.ts";
+import { type Database, isDamagedFile } from "../../platform/sqlite.ts";
+import {
+  countObjects,
+  type ObjectVersion,
+  readKept,
+  readKeptByAge,
+  readKeptKeys,
+  readObject,
+  readScopes,
+  readVersions,
+} from "./file_reads.ts";
 import type { KeptAnswer, ScopeRow } from "./overlay.ts";
-import { createSnapshot, SLICE_SQL, type Snapshot, toObject } from "./snapshot.ts";
-import { LAZY_FLUSH_MS, type StoreEvents, WriteBehind } from "./write_behind.ts";
+import { openSnapshot, type Range } from "./open_snapshot.ts";
+import { Readers } from "./readers.ts";
+import { DamagedError } from "./rows.ts";
+import { Sealer } from "./sealer.ts";
+import { StateFile } from "./state_file.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Usage } from "./state_writer.ts";
+import type { MakeRoom, StoreEvents, StoreOptions } from "./store_options.ts";
+import { LAZY_FLUSH_MS, WriteBehind } from "./write_behind.ts";
 
 /**
  * `state.db`: what the agent knows, surviving restarts. Reads see every change at once (the file merged
  * with what is not written yet), so a slow or full disk delays nobody.
  */
 export class StateStore implements AsyncDisposable {
-  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #sealer: Sealer;
+  readonly #file: StateFile;
   readonly #behind: WriteBehind;
-  readonly #readers: Database[] = [];
+  readonly #readers: Readers;
   #closed = false;
 
-  private constructor(path: string, behind: WriteBehind) {
-    this.#path = path;
-    this.#behind = behind;
+  private constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
+    this.#clock = clock;
+    this.#sealer = new Sealer(options.secret);
+    this.#file = new StateFile(options, clock, events);
+    this.#behind = new WriteBehind(this.#file, clock, events);
+    this.#readers = new Readers(options.path);
+    this.#file.attached = () => {
+      this.#readers.use("file");
+      events.writeRecovered();
+      this.#behind.flush();
+    };
   }
 
   /**
-   * Opens the file, or begins one. A damaged file is renamed and reported, never deleted.
-   *
-   * @throws {UnavailableError} when the file can't be made or read
+   * Opens the file, or begins one. A damaged file is renamed and reported, never deleted. A disk that can't
+   * be written is read; one that can't be read either leaves the store in memory alone.
    */
-  static async open(path: string, clock: Clock, events: StoreEvents): Promise<StateStore> {
-    return new StateStore(path, await WriteBehind.open(path, clock, events));
+  static async open(
+    options: StoreOptions,
+    clock: Clock,
+    events: StoreEvents,
+  ): Promise<StateStore> {
+    const store = new StateStore(options, clock, events);
+    try {
+      await store.#file.open();
+    } catch (error) {
+      const source = store.#readers.useWhatIsThere();
+      store.#file.detach(error, source === "memory");
+    }
+    return store;
   }
 
   /** Whether the disk refuses to be written: changes stay in memory. */
@@ -35,18 +72,32 @@ export class StateStore implements AsyncDisposable {
     return this.#behind.failing;
   }
 
+  /** Room taken in the file as of the last write, and its bound. */
+  get usage(): Usage {
+    return this.#file.usage;
+  }
+
+  /** Told when the file was damaged, and a new one has only what could be carried over. */
+  set replaced(replaced: () => void) {
+    this.#file.replaced = () => {
+      this.#readers.use("file");
+      replaced();
+    };
+  }
+
+  /** Asked when the file is full. */
+  set makeRoom(makeRoom: MakeRoom) {
+    this.#behind.makeRoom = makeRoom;
+  }
+
   /** Every complete scope of the file. */
   scopes(): ScopeRow[] {
-    return this.#read((db) =>
-      db.prepare("SELECT id, key, rv, change_rv, head FROM scopes WHERE complete = 1").all()
-    ).map((row) => ({
-      id: Number(row.id),
-      key: String(row.key),
-      rv: String(row.rv),
-      changeRv: String(row.change_rv),
-      complete: true,
-      head: String(row.head),
-    }));
+    return this.#readers.read(readScopes);
+  }
+
+  /** The objects of a scope are sealed from now on. */
+  seal(scope: number): void {
+    this.#behind.sealed.add(scope);
   }
 
   /** @param options `lazy`: not worth a write of its own; it goes with the next, or within half a minute */
@@ -55,13 +106,16 @@ export class StateStore implements AsyncDisposable {
     this.#behind.change((pending) => pending.scopes.set(row.id, row), delayMs);
   }
 
+  /** Forgets scopes with all their objects. Their numbers must not be used again. */
+  drop(scopes: readonly number[]): Promise<boolean> {
+    for (const scope of scopes) this.#behind.sealed.delete(scope);
+    return this.#behind.drop(scopes);
+  }
+
   /** Whether a scope holds at most `count` objects. */
   isSmall(scope: number, count: number): boolean {
-    const row = this.#read((db) =>
-      db.prepare("SELECT count(*) AS n FROM (SELECT 1 FROM items WHERE scope = ? LIMIT ?)")
-        .get(scope, count + 1)
-    );
-    return Number(row?.n) + this.#changes(scope).size <= count;
+    const stored = this.#readers.read((db) => countObjects(db, scope, count + 1));
+    return stored + this.#changes(scope).size <= count;
   }
 
   put(scope: number, object: StoredObject): void {
@@ -80,22 +134,12 @@ export class StateStore implements AsyncDisposable {
       const object = overlay.items.get(scope)?.get(key);
       if (object !== undefined) return object ?? undefined;
     }
-    const row = this.#read((db) =>
-      db.prepare("SELECT key, uid, rv, sum, body FROM items WHERE scope = ? AND key = ?")
-        .get(scope, key)
-    );
-    return row && toObject(row);
+    return this.#readWhole((db) => readObject(db, this.#sealer, scope, key));
   }
 
-  /** Key -> version of every object of a scope. */
-  versions(scope: number): Map<string, { uid: string; resourceVersion: string }> {
-    const rows = this.#read((db) =>
-      db.prepare("SELECT key, uid, rv FROM items WHERE scope = ?").all(scope)
-    );
-    const versions = new Map(rows.map((row) => [
-      String(row.key),
-      { uid: String(row.uid), resourceVersion: String(row.rv) },
-    ]));
+  /** Key -> version of every object of a scope. @throws {DamagedError} when some are missing */
+  versions(scope: number): Map<string, ObjectVersion> {
+    const versions = this.#readWhole((db) => readVersions(db, scope));
     for (const [key, object] of this.#changes(scope)) {
       if (object === null) versions.delete(key);
       else versions.set(key, { uid: object.uid, resourceVersion: object.resourceVersion });
@@ -103,23 +147,13 @@ export class StateStore implements AsyncDisposable {
     return versions;
   }
 
-  /** The objects of a scope right now, whatever is changed while they are read. */
-  snapshot(scope: number, range: { after?: string; before?: string } = {}): Snapshot {
+  /** The objects of a scope right now, whatever is changed while they are read. @throws {DamagedError} */
+  snapshot(scope: number, range: Range = {}): Snapshot {
     // Captured before the read transaction begins: a batch that the writer commits in between is in both.
     const changes = this.#changes(scope);
-    const db = this.#readers.pop() ?? this.#connect();
-    db.exec("BEGIN");
-    // BEGIN is deferred: the first read is what pins the state.
-    db.prepare(SLICE_SQL).get(-1, "", "");
-    return createSnapshot(
-      { db, scope, changes },
-      { after: range.after ?? "", before: range.before },
-      () => {
-        db.exec("COMMIT");
-        if (this.#closed) db[Symbol.dispose]();
-        else this.#readers.push(db);
-      },
-    );
+    const parts = { readers: this.#readers, clock: this.#clock, sealer: this.#sealer };
+    const guard = <T>(read: () => T) => this.#whole(read);
+    return openSnapshot({ ...parts, scope, changes, guard }, range);
   }
 
   #changes(scope: number): Map<string, StoredObject | null> {
@@ -136,36 +170,23 @@ export class StateStore implements AsyncDisposable {
     this.#behind.change((pending) => pending.setKept(key, null));
   }
 
-  /** A kept answer; a damaged one counts as not kept. */
+  /** Forgets kept answers in the file at once, to make room. @returns whether that worked */
+  evict(keys: string[]): Promise<boolean> {
+    return this.#behind.forget(keys);
+  }
+
+  /** A kept answer; one that is damaged or can't be unsealed counts as not kept. */
   kept(key: string): KeptAnswer | undefined {
     for (const overlay of this.#behind.unwritten) {
       const answer = overlay.kept.get(key);
       if (answer !== undefined) return answer ?? undefined;
     }
-    const row = this.#read((db) =>
-      db.prepare("SELECT status, headers, rv, at, sum, body FROM kept WHERE key = ?").get(key)
-    );
-    if (row === undefined) return undefined;
-    const body = row.body as Uint8Array;
-    if (checksum(body) !== Number(row.sum)) return undefined;
-    return {
-      status: Number(row.status),
-      headers: JSON.parse(String(row.headers)),
-      body,
-      resourceVersion: String(row.rv),
-      atMs: Number(row.at),
-    };
+    return this.#readers.read((db) => readKept(db, this.#sealer, key));
   }
 
   /** The keys of kept answers that begin with `prefix`, sorted. */
   keptKeys(prefix: string): string[] {
-    const rows = this.#read((db) =>
-      db.prepare("SELECT key FROM kept WHERE key >= ? AND key < ?").all(
-        prefix,
-        prefix + "\u{10ffff}",
-      )
-    );
-    const keys = new Set(rows.map((row) => String(row.key)));
+    const keys = new Set(this.#readers.read((db) => readKeptKeys(db, prefix)));
     for (const overlay of this.#behind.unwritten.toReversed()) {
       for (const [key, answer] of overlay.kept) {
         if (!key.startsWith(prefix)) continue;
@@ -176,22 +197,36 @@ export class StateStore implements AsyncDisposable {
     return [...keys].sort();
   }
 
+  /** The keys of the kept answers that the file has, oldest first, each with its resourceVersion. */
+  keptByAge(): { key: string; resourceVersion: string }[] {
+    return this.#readers.read(readKeptByAge);
+  }
+
   /** Resolves when little is unwritten, so that a first list does not pile up in memory. */
   settled(): Promise<void> {
     return this.#behind.settled();
   }
 
-  #read<T>(read: (db: Database) => T): T {
-    const db = this.#readers.pop() ?? this.#connect();
-    try {
-      return read(db);
-    } finally {
-      this.#readers.push(db);
-    }
+  /** Begins empty, at once: the file is moved away. @param reason for the log */
+  async renew(reason: string): Promise<void> {
+    this.#readers.use("memory");
+    this.#behind.abandon();
+    if (await this.#file.renew(reason)) this.#readers.use("file");
   }
 
-  #connect(): Database {
-    return openDatabase(this.#path, { readOnly: true });
+  #readWhole<T>(read: (db: Database) => T): T {
+    return this.#whole(() => this.#readers.read(read));
+  }
+
+  /** A file that SQLite can't read is damaged as a row is, and looked at by the writer. */
+  #whole<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!isDamagedFile(error)) throw error;
+      void this.#file.ask({ type: "heal" });
+      throw new DamagedError("", `The state file is damaged: ${errorMessage(error)}`);
+    }
   }
 
   /** Writes what is unwritten, once, and closes the file. */
@@ -199,7 +234,8 @@ export class StateStore implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     // The writer is the last to close: that empties and removes the write-ahead log.
-    for (const reader of this.#readers.splice(0)) reader[Symbol.dispose]();
+    this.#readers[Symbol.dispose]();
     await this.#behind[Symbol.asyncDispose]();
+    await this.#file.close();
   }
 }

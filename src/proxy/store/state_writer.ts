@@ -1,12 +1,17 @@
 import { errorMessage } from "../../kernel/errors.ts";
+import { ReserveFile } from "../../platform/reserve_file.ts";
+import { type Database, isDamagedFile, isFullDisk, openDatabase } from "../../platform/sqlite.ts";
+import { BatchWriter } from "./batch_writer.ts";
 import {
-  type Database,
-  isDamagedFile,
-  openDatabase,
-  renameDatabase,
-} from "../../platform/sqlite.ts";
-import { checksum } from "./checksum.ts";
-import { type Operation, prepareDatabase } from "./schema.ts";
+  beginAnew,
+  makeSuccessor,
+  openOrSetAside,
+  type OpenState,
+  type SetAside,
+} from "./open_state.ts";
+import type { Salvaged } from "./salvage.ts";
+import { checkPages, type Operation } from "./schema.ts";
+import { Sealer } from "./sealer.ts";
 
 /**
  * The one writer of `state.db`, in a Worker: a disk that takes 400 ms for an fsync would otherwise stall
@@ -16,19 +21,48 @@ import { type Operation, prepareDatabase } from "./schema.ts";
 /** Name by which the Worker knows what it is: in the bundled binary it loads the whole program again. */
 export const STATE_WRITER = "edge-agent-state-writer";
 
-/** Main thread to writer. */
+/** Main thread to writer. Each is answered once, in order. */
 export type WriterRequest =
-  | { type: "open"; path: string }
-  | { type: "batch"; id: number; operations: Operation[] }
+  /** @param secret what the key for sealing is made of */
+  | { type: "open"; path: string; secret: Uint8Array; maxBytes: number; anew: boolean }
+  | { type: "batch"; operations: Operation[] }
+  /** Deletes some objects of forgotten scopes. */
+  | { type: "sweep" }
+  /** Forgets these kept answers. */
+  | { type: "forget"; keys: string[] }
+  /** A read found the file damaged: it is looked at, and replaced if that is so. */
+  | { type: "heal" }
+  /** The successor has taken the place of the damaged file: what is sent from now on fits it. */
+  | { type: "succeed" }
+  /** Nothing happens at the moment: time to tidy up. */
+  | { type: "tidy" }
+  /** The file is of another cluster: it is moved away, a new one begins. */
+  | { type: "renew"; reason: string }
   | { type: "close" };
 
 /** Writer to main thread. */
 export type WriterReply =
-  | { type: "opened"; setAside?: { path: string; reason: string } }
-  | { type: "unusable"; message: string }
-  | { type: "done"; id: number }
-  | { type: "failed"; id: number; message: string }
+  | { type: "opened"; setAside?: SetAside; unreadable: number; usage: Usage }
+  | { type: "done"; usage: Usage; hasLeftovers: boolean }
+  /** The file is damaged; a successor has what still adds up. Nothing else was done. */
+  | ({ type: "damaged"; reason: string } & Salvaged)
+  | { type: "failed"; message: string; full: boolean }
   | { type: "closed" };
+
+/** Room that the objects and answers take in the file, and may take. */
+export interface Usage {
+  usedBytes: number;
+  maxBytes: number;
+}
+
+/** Objects deleted at a time: a full disk has room for little. */
+const SWEEP_ROWS = 100;
+/** Space that is held back for the time when the disk is full. */
+const RESERVE_BYTES = 1024 * 1024;
+/** Free pages that a file may have before it is made smaller, as a share. */
+const FREE_SHARE = 1 / 4;
+/** Pages given back to the disk at a time. */
+const VACUUM_PAGES = 1_000;
 
 /** Starts the writer's Worker. */
 export function spawnStateWriter(): Worker {
@@ -39,107 +73,170 @@ export function spawnStateWriter(): Worker {
 export function serveStateWriter(
   port: { onmessage: unknown; postMessage(reply: WriterReply): void },
 ): void {
-  let db: Database | undefined;
-  let write: ((operations: Operation[]) => void) | undefined;
-  port.onmessage = ({ data }: MessageEvent<WriterRequest>) => {
-    switch (data.type) {
+  let writer: StateWriter | undefined;
+  const answer = (request: WriterRequest): WriterReply => {
+    switch (request.type) {
       case "open":
-        try {
-          const opened = openOrSetAside(data.path);
-          db = opened.db;
-          write = createWriter(db);
-          port.postMessage({ type: "opened", setAside: opened.setAside });
-        } catch (error) {
-          port.postMessage({ type: "unusable", message: errorMessage(error) });
-        }
-        return;
+        writer?.[Symbol.dispose]();
+        writer = new StateWriter(request);
+        return writer.opened;
       case "batch":
-        try {
-          write?.(data.operations);
-          port.postMessage({ type: "done", id: data.id });
-        } catch (error) {
-          port.postMessage({ type: "failed", id: data.id, message: errorMessage(error) });
-        }
-        return;
+        return writer!.batch(request.operations);
+      case "sweep":
+        return writer!.sweep();
+      case "forget":
+        return writer!.forget(request.keys);
+      case "heal":
+        return writer!.heal();
+      case "succeed":
+        return writer!.succeed();
+      case "tidy":
+        return writer!.tidy();
+      case "renew":
+        return writer!.renew(request.reason);
       case "close":
-        db?.[Symbol.dispose]();
-        port.postMessage({ type: "closed" });
-        return;
+        writer?.[Symbol.dispose]();
+        return { type: "closed" };
       default:
-        data satisfies never;
+        return request satisfies never;
     }
+  };
+  port.onmessage = ({ data }: MessageEvent<WriterRequest>) => {
+    let reply: WriterReply;
+    try {
+      reply = answer(data);
+    } catch (error) {
+      reply = { type: "failed", message: errorMessage(error), full: isFullDisk(error) };
+    }
+    port.postMessage(reply);
   };
 }
 
-/** Opens the database; a damaged one is renamed, never deleted, and a new one takes its place. */
-function openOrSetAside(
-  path: string,
-): { db: Database; setAside?: { path: string; reason: string } } {
-  let db = openDatabase(path);
-  try {
-    prepareDatabase(db);
-    return { db };
-  } catch (error) {
-    db[Symbol.dispose]();
-    if (!isDamagedFile(error)) throw error;
-    const aside = renameDatabase(path);
-    db = openDatabase(path);
-    prepareDatabase(db);
-    return { db, setAside: { path: aside, reason: errorMessage(error) } };
+/** One file at work. */
+class StateWriter implements Disposable {
+  readonly #path: string;
+  readonly #sealer: Sealer;
+  readonly #maxBytes: number;
+  readonly #reserve: ReserveFile;
+  #state: OpenState;
+  #writer: BatchWriter;
+  /** The successor of a damaged file is not in its place yet. */
+  #isBetween = false;
+
+  constructor({ path, secret, maxBytes, anew }: WriterRequest & { type: "open" }) {
+    this.#path = path;
+    this.#maxBytes = maxBytes;
+    this.#sealer = new Sealer(secret);
+    this.#reserve = new ReserveFile(`${path.replace(/\.db$/, "")}.reserve`, RESERVE_BYTES);
+    this.#state = anew
+      ? beginAnew(path, this.#sealer, "damaged", "it could not be read when the agent started")
+      : openOrSetAside(path, this.#sealer);
+    this.#writer = this.#begin();
+    this.#reserve.hold();
+  }
+
+  #begin(): BatchWriter {
+    const { db } = this.#state;
+    db.exec(`PRAGMA max_page_count = ${Math.floor(this.#maxBytes / pragma(db, "page_size"))}`);
+    return new BatchWriter(db, this.#sealer);
+  }
+
+  get opened(): WriterReply {
+    const { setAside, unreadable } = this.#state;
+    return { type: "opened", setAside, unreadable, usage: this.#usage() };
+  }
+
+  batch(operations: readonly Operation[]): WriterReply {
+    // A change of a scope that could not be carried over would be taken for all of it.
+    if (this.#isBetween) throw new Error("the file is damaged, and being replaced");
+    try {
+      this.#writer.write(operations);
+    } catch (error) {
+      if (isDamagedFile(error)) return this.heal(errorMessage(error));
+      // What was held back may be enough, for this time.
+      if (!isFullDisk(error) || !this.#reserve.release()) throw error;
+      this.#writer.write(operations);
+    }
+    return this.#done();
+  }
+
+  /** Replaces a file that is damaged. @param reason what it was found by; else its pages are checked */
+  heal(reason?: string): WriterReply {
+    try {
+      // By a connection of its own: the writer's knows the pages from before.
+      using db = openDatabase(this.#path, { readOnly: true });
+      if (reason === undefined && !this.#isBetween) checkPages(db);
+    } catch (error) {
+      reason = errorMessage(error);
+    }
+    if (reason === undefined) return this.#done();
+    this.#isBetween = true;
+    // Closed before the file has another name: SQLite removes a log by the name that it knows.
+    this.#state.db[Symbol.dispose]();
+    return { type: "damaged", reason, ...makeSuccessor(this.#path, this.#sealer) };
+  }
+
+  succeed(): WriterReply {
+    this.#state = openOrSetAside(this.#path, this.#sealer);
+    this.#writer = this.#begin();
+    this.#isBetween = false;
+    return this.#done();
+  }
+
+  sweep(): WriterReply {
+    this.#writer.sweep(SWEEP_ROWS);
+    this.#checkpoint("PASSIVE");
+    return this.#done();
+  }
+
+  forget(keys: readonly string[]): WriterReply {
+    this.#writer.forget(keys);
+    this.#checkpoint("PASSIVE");
+    return this.#done();
+  }
+
+  tidy(): WriterReply {
+    const { db } = this.#state;
+    const [pages, free] = [pragma(db, "page_count"), pragma(db, "freelist_count")];
+    if (free > pages * FREE_SHARE) db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+    this.#checkpoint("TRUNCATE");
+    this.#reserve.hold();
+    return this.#done();
+  }
+
+  renew(reason: string): WriterReply {
+    this.#state.db[Symbol.dispose]();
+    this.#state = beginAnew(this.#path, this.#sealer, "foreign", reason);
+    this.#writer = this.#begin();
+    return this.opened;
+  }
+
+  /** Moves the log into the file, as far as nobody reads it. */
+  #checkpoint(kind: "PASSIVE" | "TRUNCATE"): void {
+    const { db } = this.#state;
+    // A reader must not hold the writer up.
+    db.exec("PRAGMA busy_timeout = 0");
+    db.exec(`PRAGMA wal_checkpoint(${kind})`);
+    db.exec("PRAGMA busy_timeout = 5000");
+  }
+
+  #usage(): Usage {
+    const { db } = this.#state;
+    const pages = pragma(db, "page_count") - pragma(db, "freelist_count");
+    return { usedBytes: pages * pragma(db, "page_size"), maxBytes: this.#maxBytes };
+  }
+
+  #done(): WriterReply {
+    return { type: "done", usage: this.#usage(), hasLeftovers: this.#writer.hasLeftovers };
+  }
+
+  [Symbol.dispose](): void {
+    this.#state.db[Symbol.dispose]();
   }
 }
 
-/** A function that carries out a batch in one transaction. */
-function createWriter(db: Database): (operations: Operation[]) => void {
-  const scope = db.prepare(
-    `INSERT INTO scopes (id, key, rv, change_rv, complete, head) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET rv = excluded.rv, change_rv = excluded.change_rv,
-       complete = excluded.complete, head = excluded.head`,
-  );
-  const put = db.prepare(
-    `INSERT INTO items (scope, key, uid, rv, sum, body) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT (scope, key) DO UPDATE SET uid = excluded.uid, rv = excluded.rv, sum = excluded.sum,
-       body = excluded.body`,
-  );
-  const remove = db.prepare("DELETE FROM items WHERE scope = ? AND key = ?");
-  const keep = db.prepare(
-    `INSERT INTO kept (key, status, headers, rv, at, sum, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (key) DO UPDATE SET status = excluded.status, headers = excluded.headers,
-       rv = excluded.rv, at = excluded.at, sum = excluded.sum, body = excluded.body`,
-  );
-  const forget = db.prepare("DELETE FROM kept WHERE key = ?");
-  const run = (o: Operation): void => {
-    switch (o.op) {
-      case "scope":
-        return scope.run(o.id, o.key, o.rv, o.changeRv, o.complete ? 1 : 0, o.head);
-      case "put":
-        return put.run(o.scope, o.key, o.uid, o.rv, checksum(o.body), o.body);
-      case "remove":
-        return remove.run(o.scope, o.key);
-      case "keep":
-        return keep.run(o.key, o.status, o.headers, o.rv, o.at, checksum(o.body), o.body);
-      case "forget":
-        return forget.run(o.key);
-      default:
-        return o satisfies never;
-    }
-  };
-  const begin = db.prepare("BEGIN IMMEDIATE");
-  const commit = db.prepare("COMMIT");
-  return (operations) => {
-    begin.run();
-    try {
-      for (const operation of operations) run(operation);
-      commit.run();
-    } catch (error) {
-      try {
-        db.exec("ROLLBACK");
-      } catch {
-        // SQLite rolls back by itself on some errors (disk full): nothing left to undo.
-      }
-      throw error;
-    }
-  };
+function pragma(db: Database, name: string): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
 }
 
 // A Worker's module is its main program: this is its start. Elsewhere the name is another one.

@@ -1,82 +1,56 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { UnavailableError } from "../../kernel/errors.ts";
 import { Overlay } from "./overlay.ts";
-import { spawnStateWriter, type WriterReply, type WriterRequest } from "./state_writer.ts";
-
-/** What the store tells its owner. */
-export interface StoreEvents {
-  /** A damaged file was renamed; the store began empty. */
-  setAside(path: string, reason: string): void;
-  /** A batch could not be written (disk full, read-only): the changes stay in memory and are tried again. */
-  writeFailed(message: string): void;
-  /** Writing works again. */
-  writeRecovered(): void;
-}
+import type { StateFile } from "./state_file.ts";
+import type { WriterReply } from "./state_writer.ts";
+import type { MakeRoom, StoreEvents } from "./store_options.ts";
 
 /** Changes are committed together, at most this late. */
 const FLUSH_MS = 250;
 /** Bookmarks alone are committed this late: flash wears out. */
 export const LAZY_FLUSH_MS = 30_000;
-/** Time between tries while the disk refuses to be written. */
-const RETRY_MS = 5_000;
+/** First and longest time between tries while the disk refuses to be written. */
+const [RETRY_MS, MAX_RETRY_MS] = [5_000, 60_000];
 /** A first list waits when more than this is not written yet. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024;
+/** Nothing was written for so long: the file is tidied up. */
+const TIDY_MS = 60_000;
+/** Share of the file's bound from which on room is made, and down to which. */
+const [FULL_SHARE, ROOM_SHARE] = [0.9, 0.8];
+/** Room that a refused batch needs beside its own bytes. */
+const SPARE_BYTES = 256 * 1024;
 
-/** Changes on their way to the file: gathered, handed to the writer's Worker in batches, kept until it has them. */
+/** Changes on their way to the file: gathered, handed to the writer in batches, kept until it has them. */
 export class WriteBehind implements AsyncDisposable {
+  readonly #file: StateFile;
   readonly #clock: Clock;
   readonly #events: StoreEvents;
-  readonly #writer: Worker;
+  /** Scopes whose objects are sealed. */
+  readonly sealed = new Set<number>();
+  /** Makes room when the file is full. */
+  makeRoom: MakeRoom = () => Promise.resolve(false);
   #pending = new Overlay();
   #inFlight: Overlay | undefined;
+  #busy = false;
+  #working: Promise<void> = Promise.resolve();
   #cancelTimer: (() => void) | undefined;
+  #cancelTidy: (() => void) | undefined;
   #flushDue = 0;
-  #nextBatch = 1;
-  #failing = false;
+  #retryMs = RETRY_MS;
+  #refusing = false;
+  #closed = false;
+  /** Nothing was left to be evicted at this monotonic time. */
+  #fullAtMs = -Infinity;
   #settled: (() => void)[] = [];
-  #onReply: (reply: WriterReply) => void = () => {};
 
-  private constructor(clock: Clock, events: StoreEvents) {
+  constructor(file: StateFile, clock: Clock, events: StoreEvents) {
+    this.#file = file;
     this.#clock = clock;
     this.#events = events;
-    this.#writer = spawnStateWriter();
-    this.#writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
-  }
-
-  /** Starts the writer on a file. @throws {UnavailableError} when the file can't be made or read */
-  static async open(path: string, clock: Clock, events: StoreEvents): Promise<WriteBehind> {
-    const behind = new WriteBehind(clock, events);
-    try {
-      const reply = await behind.#ask({ type: "open", path });
-      if (reply.type !== "opened") {
-        const reason = reply.type === "unusable" ? reply.message : reply.type;
-        throw new UnavailableError(
-          `Cannot open the state file ${path}: ${reason}; check that its directory is writable and the disk is not full`,
-        );
-      }
-      if (reply.setAside) events.setAside(reply.setAside.path, reply.setAside.reason);
-      behind.#onReply = (reply) => behind.#written(reply);
-      return behind;
-    } catch (error) {
-      behind.#writer.terminate();
-      throw error;
-    }
-  }
-
-  #ask(request: WriterRequest): Promise<WriterReply> {
-    return new Promise((resolve, reject) => {
-      this.#onReply = resolve;
-      this.#writer.onerror = (event) => {
-        event.preventDefault();
-        reject(new UnavailableError(`Cannot run the state writer: ${event.message}`));
-      };
-      this.#writer.postMessage(request);
-    });
   }
 
   /** Whether the disk refuses to be written. */
   get failing(): boolean {
-    return this.#failing;
+    return this.#refusing || !this.#file.isOpen;
   }
 
   /** What is not known to be in the file, newest first. */
@@ -93,48 +67,100 @@ export class WriteBehind implements AsyncDisposable {
   /** Resolves when little is unwritten, so that a first list does not pile up in memory. */
   settled(): Promise<void> {
     const bytes = this.#pending.bytes + (this.#inFlight?.bytes ?? 0);
-    if (bytes < HIGH_WATER_BYTES || this.#failing) return Promise.resolve();
-    this.#flush();
+    if (bytes < HIGH_WATER_BYTES || this.failing || this.#closed) return Promise.resolve();
+    this.flush();
     return new Promise((resolve) => this.#settled.push(resolve));
   }
 
+  /** Forgets kept answers in the file, now. @returns whether that worked */
+  async forget(keys: string[]): Promise<boolean> {
+    return (await this.#file.ask({ type: "forget", keys })).type === "done";
+  }
+
+  /** Forgets scopes, and deletes their objects from the file, now. @returns whether that worked */
+  async drop(scopes: readonly number[]): Promise<boolean> {
+    for (const scope of scopes) this.change((pending) => pending.drop(scope));
+    const operations = scopes.map((scope) => ({ op: "drop" as const, scope }));
+    return await this.#sweep(await this.#file.ask({ type: "batch", operations }));
+  }
+
+  /** Nothing that is unwritten is of use any more. */
+  abandon(): void {
+    this.#pending = new Overlay();
+    this.#inFlight = undefined;
+  }
+
+  /** Deletes what forgotten scopes left, in steps between which batches are written. */
+  async #sweep(reply: WriterReply): Promise<boolean> {
+    while (reply.type === "done" && reply.hasLeftovers && !this.#closed) {
+      reply = await this.#file.ask({ type: "sweep" });
+    }
+    return reply.type === "done";
+  }
+
   #schedule(delayMs: number): void {
-    const delay = this.#failing ? RETRY_MS : delayMs;
+    if (!this.#file.isOpen || this.#closed) return;
+    const delay = this.#refusing ? this.#retryMs : delayMs;
     const due = this.#clock.monotonic() + delay;
     if (this.#cancelTimer !== undefined && this.#flushDue <= due) return;
     this.#cancelTimer?.();
     this.#flushDue = due;
-    this.#cancelTimer = this.#clock.timer(delay, () => this.#flush());
+    this.#cancelTimer = this.#clock.timer(delay, () => this.flush());
   }
 
-  #flush(): void {
+  /** Writes what is unwritten, unless that is being done. */
+  flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#inFlight !== undefined || this.#pending.isEmpty) return;
+    if (this.#busy || this.#pending.isEmpty || !this.#file.isOpen || this.#closed) return;
+    this.#cancelTidy?.();
     this.#inFlight = this.#pending;
     this.#pending = new Overlay();
-    this.#post(this.#inFlight);
+    this.#busy = true;
+    this.#working = this.#write(this.#inFlight).then((again) => {
+      this.#busy = false;
+      for (const resolve of this.#settled.splice(0)) resolve();
+      if (again) this.flush();
+      else if (!this.#pending.isEmpty) this.#schedule(FLUSH_MS);
+    });
   }
 
-  #post(batch: Overlay): number {
-    const id = this.#nextBatch++;
-    const operations = batch.toOperations();
-    this.#writer.postMessage({ type: "batch", id, operations } satisfies WriterRequest);
-    return id;
-  }
-
-  #written(reply: WriterReply): void {
-    if (reply.type === "done") {
-      this.#inFlight = undefined;
-      if (this.#failing) this.#events.writeRecovered();
-      this.#failing = false;
-    } else if (reply.type === "failed") {
+  /** @returns whether the next batch should follow at once: room was made for it */
+  async #write(batch: Overlay): Promise<boolean> {
+    const operations = batch.toOperations(this.sealed);
+    const reply = await this.#file.ask({ type: "batch", operations });
+    // Abandoned or closed meanwhile: nobody waits for this batch.
+    if (this.#inFlight !== batch) return false;
+    if (reply.type === "failed") {
       this.#pending = this.#takeAll();
-      if (!this.#failing) this.#events.writeFailed(reply.message);
-      this.#failing = true;
+      if (reply.full && await this.makeRoom(this.#pending.bytes + SPARE_BYTES)) return true;
+      this.#refused(reply.message);
+      return false;
     }
-    for (const resolve of this.#settled.splice(0)) resolve();
-    if (!this.#pending.isEmpty) this.#schedule(FLUSH_MS);
+    this.#inFlight = undefined;
+    if (this.#refusing) this.#events.writeRecovered();
+    this.#refusing = false;
+    await this.#sweep(reply);
+    await this.#keepRoom();
+    if (!this.#closed) this.#cancelTidy = this.#clock.timer(TIDY_MS, () => this.#tidy());
+    return false;
+  }
+
+  async #keepRoom(): Promise<void> {
+    const { usedBytes, maxBytes } = this.#file.usage;
+    const now = this.#clock.monotonic();
+    if (usedBytes <= maxBytes * FULL_SHARE || now - this.#fullAtMs < MAX_RETRY_MS) return;
+    if (!await this.makeRoom(usedBytes - maxBytes * ROOM_SHARE)) this.#fullAtMs = now;
+  }
+
+  #refused(message: string): void {
+    this.#retryMs = this.#refusing ? Math.min(MAX_RETRY_MS, this.#retryMs * 2) : RETRY_MS;
+    if (!this.#refusing) this.#events.writeFailed(message);
+    this.#refusing = true;
+  }
+
+  #tidy(): void {
+    this.#working = this.#file.ask({ type: "tidy" }).then(() => {});
   }
 
   /** Everything unwritten as one overlay. */
@@ -146,19 +172,15 @@ export class WriteBehind implements AsyncDisposable {
     return all;
   }
 
-  /** Writes what is unwritten, once, and closes the file. */
+  /** Writes what is unwritten, once. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     this.#cancelTimer?.();
+    this.#cancelTidy?.();
     // Writing the batch in flight once more is harmless: every operation is idempotent.
     const rest = this.#takeAll();
-    if (!rest.isEmpty) {
-      await new Promise<void>((resolve) => {
-        const id = this.#post(rest);
-        this.#onReply = (reply) => "id" in reply && reply.id === id && resolve();
-      });
-    }
-    await this.#ask({ type: "close" });
-    this.#writer.terminate();
-    for (const resolve of this.#settled.splice(0)) resolve();
+    const operations = rest.toOperations(this.sealed);
+    if (!rest.isEmpty) await this.#file.ask({ type: "batch", operations });
+    await this.#working;
   }
 }

@@ -1,0 +1,132 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { errorMessage, UnavailableError } from "../../kernel/errors.ts";
+import { moveDatabase, renameDatabase } from "../../platform/sqlite.ts";
+import { successorOf } from "./open_state.ts";
+import type { Usage, WriterReply, WriterRequest } from "./state_writer.ts";
+import type { StoreEvents, StoreOptions } from "./store_options.ts";
+import { WriterClient } from "./writer_client.ts";
+
+/** Time between tries while the file can't be opened. */
+const RETRY_MS = 60_000;
+
+/** The state file as the main thread sees it: open for writing, or tried again and again until it is. */
+export class StateFile {
+  readonly #options: StoreOptions;
+  readonly #clock: Clock;
+  readonly #events: StoreEvents;
+  #client: WriterClient | undefined;
+  #usage: Usage;
+  #cancelRetry = () => {};
+  #opening: Promise<void> = Promise.resolve();
+  #closed = false;
+  /** Told when another file is in the place of a damaged one. */
+  replaced: () => void = () => {};
+  /** Told when the file could be opened at last. */
+  attached: () => void = () => {};
+
+  constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#events = events;
+    this.#usage = { usedBytes: 0, maxBytes: options.maxBytes };
+  }
+
+  get isOpen(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** As of the last reply. */
+  get usage(): Usage {
+    return this.#usage;
+  }
+
+  /**
+   * Starts the writer on the file.
+   *
+   * @param anew whatever is there is moved away: the state in memory is newer
+   * @throws {UnavailableError} when the file can't be made or written
+   */
+  async open(anew = false): Promise<void> {
+    const client = new WriterClient();
+    try {
+      const reply = await client.ask({ type: "open", ...this.#options, anew });
+      if (reply.type !== "opened") {
+        const reason = reply.type === "failed" ? reply.message : reply.type;
+        throw new UnavailableError(
+          `Cannot open the state file ${this.#options.path}: ${reason}; check that its directory is writable and the disk is not full`,
+        );
+      }
+      this.#opened(reply);
+      this.#client = client;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  #opened({ setAside, unreadable, usage }: WriterReply & { type: "opened" }): void {
+    if (setAside) this.#events.setAside(setAside);
+    if (unreadable > 0) this.#events.unreadable(unreadable);
+    this.#usage = usage;
+  }
+
+  /** Works without the file from now on, and tries again and again to open it. */
+  detach(error: unknown, anew: boolean): void {
+    this.#events.unavailable(errorMessage(error));
+    this.#retry(anew);
+  }
+
+  #retry(anew: boolean): void {
+    if (this.#closed) return;
+    this.#cancelRetry();
+    this.#cancelRetry = this.#clock.timer(RETRY_MS, () => {
+      this.#opening = this.open(anew).then(() => this.attached(), () => this.#retry(anew));
+    });
+  }
+
+  /** The writer's reply; one that is broken, or has no file, fails. */
+  async ask(request: WriterRequest): Promise<WriterReply> {
+    const failed = (error: unknown): WriterReply => ({
+      type: "failed",
+      message: errorMessage(error),
+      full: false,
+    });
+    const reply = await this.#client?.ask(request).catch(failed) ?? failed("it is not open");
+    if (reply.type === "done") this.#usage = reply.usage;
+    if (reply.type !== "damaged") return reply;
+    // Here, where nobody reads meanwhile: a reader would find the new file short of what it knows.
+    const { path } = this.#options;
+    const { type: _, ...found } = reply;
+    const aside = renameDatabase(path, "damaged") ?? path;
+    moveDatabase(successorOf(path), path);
+    this.#events.setAside({ path: aside, ...found });
+    this.replaced();
+    await this.ask({ type: "succeed" });
+    return failed("the file was damaged, and has been replaced");
+  }
+
+  /** What is there is moved away, and a new file begins. @returns whether it did */
+  async renew(reason: string): Promise<boolean> {
+    const client = this.#client;
+    if (client === undefined) {
+      this.#retry(true);
+      return false;
+    }
+    const reply = await this.ask({ type: "renew", reason });
+    if (reply.type === "opened") {
+      this.#opened(reply);
+      return true;
+    }
+    this.#client = undefined;
+    this.detach(reply.type === "failed" ? reply.message : reply.type, true);
+    await client.close();
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRetry();
+    await this.#opening;
+    await this.#client?.close();
+  }
+}
