@@ -13,7 +13,9 @@ Deno.test("the binary may not run programs, load libraries or import code", () =
 Deno.test("the binary may read and write named paths only", () => {
   for (const { allow, what, why } of PERMISSIONS) {
     assert.notEqual(why.trim(), "", `${allow} ${what} has no reason`);
-    if (allow === "read" || allow === "write") assert.match(what ?? "", /^\/(etc|var\/lib|tmp)\b/);
+    if (allow === "read" || allow === "write") {
+      assert.match(what ?? "", /^\/(etc|var\/lib|run\/credentials|tmp)\b/);
+    }
     if (allow === "env" || allow === "sys") assert.notEqual(what, undefined);
   }
 });

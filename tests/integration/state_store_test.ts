@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
-import { UnavailableError } from "../../src/kernel/errors.ts";
 import type { StoredObject } from "../../src/kube/object_meta.ts";
-import { type Database, openDatabase } from "../../src/platform/sqlite.ts";
-import type { Operation } from "../../src/proxy/store/schema.ts";
-import { DamagedError } from "../../src/proxy/store/snapshot.ts";
-import { StateStore } from "../../src/proxy/store/state_store.ts";
-import { spawnStateWriter, type WriterReply } from "../../src/proxy/store/state_writer.ts";
+import { DamagedError } from "../../src/proxy/store/rows.ts";
 import { utf8 } from "../testing/arbitraries.ts";
-import { FakeClock } from "../testing/fake_clock.ts";
 import { MemoryStore } from "../testing/memory_store.ts";
+import { countItems as count, FLUSH_MS, RETRY_MS, StateFile } from "../testing/state_file.ts";
 import {
   keptAnswer,
   readAll,
@@ -18,48 +13,6 @@ import {
   stateStoreContract,
   storedObject,
 } from "../testing/state_store_contract.ts";
-
-const FLUSH_MS = 250;
-const RETRY_MS = 5_000;
-
-/** A state file in a directory of its own. */
-class StateFile implements AsyncDisposable {
-  readonly path: string;
-  readonly directory: string;
-  readonly clock = new FakeClock();
-  readonly events: string[] = [];
-
-  constructor() {
-    this.directory = Deno.makeTempDirSync({ prefix: "edge-agent-test-" });
-    this.path = `${this.directory}/state.db`;
-  }
-
-  open(): Promise<StateStore> {
-    return StateStore.open(this.path, this.clock, {
-      setAside: (path, reason) => this.events.push(`set aside ${path}: ${reason}`),
-      writeFailed: (message) => this.events.push(`failed: ${message}`),
-      writeRecovered: () => this.events.push("recovered"),
-    });
-  }
-
-  /** What the file holds, seen from outside. */
-  look<T>(read: (db: Database) => T): T {
-    using db = openDatabase(this.path);
-    return read(db);
-  }
-
-  /** Lets time pass until the file holds what it should: the writer is a thread of its own. */
-  async until(holds: (db: Database) => boolean): Promise<void> {
-    while (!this.look(holds)) await this.clock.advance(FLUSH_MS);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.directory, { recursive: true });
-  }
-}
-
-/** Number of objects in the file. */
-const count = (db: Database) => Number(db.prepare("SELECT count(*) AS n FROM items").get()?.n);
 
 stateStoreContract("MemoryStore", () => {
   const store = new MemoryStore();
@@ -222,24 +175,24 @@ Deno.test.each<{ name: string; spoil: (file: StateFile) => void }>([
     spoil: ({ path }) => Deno.writeTextFileSync(path, "junk".repeat(4_000)),
   },
   {
-    name: "has a trashed page",
-    spoil: ({ path }) => {
-      const bytes = Deno.readFileSync(path);
-      bytes.fill(0xff, 8_192, 24_576);
-      Deno.writeFileSync(path, bytes);
-    },
-  },
-  {
-    name: "is cut off",
-    spoil: ({ path }) => Deno.truncateSync(path, 12_288),
-  },
-  {
     name: "is of another schema",
     spoil: (file) => file.look((db) => db.exec("PRAGMA user_version = 99")),
   },
   {
     name: "has no version",
     spoil: (file) => file.look((db) => db.exec("PRAGMA user_version = 0")),
+  },
+  {
+    name: "was emptied by another program, but for its header",
+    spoil: (file) => file.look((db) => db.exec("DROP TABLE kept; PRAGMA user_version = 7")),
+  },
+  {
+    name: "is a directory",
+    spoil: ({ path }) => {
+      Deno.removeSync(path);
+      Deno.mkdirSync(path);
+      Deno.writeTextFileSync(`${path}/a`, "b");
+    },
   },
 ])("StateStore.open() sets the file aside and begins empty when it $name", async ({ spoil }) => {
   await using file = new StateFile();
@@ -255,31 +208,6 @@ Deno.test.each<{ name: string; spoil: (file: StateFile) => void }>([
   await file.clock.advance(FLUSH_MS);
   await file.until((db) => count(db) === 1);
 });
-
-Deno.test.each<{ name: string; spoil: (file: StateFile) => void }>([
-  { name: "is a directory", spoil: ({ path }) => Deno.mkdirSync(path) },
-  {
-    name: "lies in a directory that is not there",
-    spoil: ({ directory }) => Deno.renameSync(directory, `${directory}.gone`),
-  },
-])(
-  "StateStore.open() throws an UnavailableError that names the path when it $name",
-  async ({ spoil }) => {
-    const file = new StateFile();
-    spoil(file);
-    try {
-      await assert.rejects(file.open(), (error) => {
-        assert.ok(error instanceof UnavailableError, String(error));
-        assert.ok(error.message.includes(file.path), error.message);
-        return true;
-      });
-    } finally {
-      for (const path of [file.directory, `${file.directory}.gone`]) {
-        await Deno.remove(path, { recursive: true }).catch(() => {});
-      }
-    }
-  },
-);
 
 Deno.test("StateStore throws a DamagedError instead of a body that changed on the medium", async () => {
   await using file = new StateFile();
@@ -376,56 +304,4 @@ Deno.test("settled() holds a first list back until most of it is written", async
   for (let i = 0; i < 6; i++) store.put(1, { ...storedObject(`k${i}`), body });
   await store.settled();
   assert.equal(file.look(count), 6);
-});
-
-/** Many, so that an end hits the middle of a batch. */
-const OBJECTS = 1_000;
-
-/** One state of a scope: every object at the version of the scope. */
-function batch(version: number): Operation[] {
-  const rv = String(version);
-  return [
-    ...Array.from({ length: OBJECTS }, (_, i): Operation => ({
-      op: "put",
-      scope: 1,
-      key: `k${i}`,
-      uid: "u",
-      rv,
-      body: utf8(rv.repeat(200)),
-    })),
-    { op: "scope", ...scopeRow(1, rv) },
-  ];
-}
-
-Deno.test("the state file is consistent and has every acknowledged batch wherever its writer ends", async () => {
-  await using file = new StateFile();
-  let version = 0;
-  for (let round = 0; round < 10; round++) {
-    const writer = spawnStateWriter();
-    const enough = round % 5;
-    let acknowledged = 0;
-    await new Promise<void>((resolve, reject) => {
-      writer.onmessage = ({ data }: MessageEvent<WriterReply>) => {
-        if (data.type === "failed") reject(new Error(data.message));
-        if (data.type === "done") acknowledged = data.id;
-        if (data.type === "opened") {
-          for (let i = 0; i < 20; i++) {
-            writer.postMessage({ type: "batch", id: ++version, operations: batch(version) });
-          }
-        }
-        if (acknowledged > version - 20 + enough || (data.type === "opened" && enough === 0)) {
-          resolve();
-        }
-      };
-      writer.postMessage({ type: "open", path: file.path });
-    });
-    writer.terminate();
-    await using store = await file.open();
-    const scope = store.scopes()[0];
-    const versions = new Set([...store.versions(1).values()].map((each) => each.resourceVersion));
-    assert.deepEqual([...versions], scope === undefined ? [] : [scope.rv], `round ${round}`);
-    assert.ok(Number(scope?.rv ?? 0) >= acknowledged, "an acknowledged batch was lost");
-    assert.equal(readAll(store, 1).length, scope === undefined ? 0 : OBJECTS);
-  }
-  assert.deepEqual(file.events, []);
 });

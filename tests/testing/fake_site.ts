@@ -30,6 +30,8 @@ export async function startFakeSite(
     section?: Record<string, unknown>;
     /** The proxy's. */
     clock?: Clock;
+    /** By default one of its own. */
+    stateDir?: string;
   } = {},
 ): Promise<FakeSite> {
   await using stack = new AsyncDisposableStack();
@@ -55,6 +57,7 @@ export async function startFakeSite(
     ...options.section,
   };
   const own = { stateDir: `${stateDir}/state`, clock: options.clock };
+  const own = { stateDir: options.stateDir ?? `${stateDir}/state` };
   let proxy = await startTestProxy(section, own);
   stack.defer(() => proxy.stop());
   const held = stack.move();

@@ -1,6 +1,9 @@
 import type { StoredObject } from "../../src/kube/object_meta.ts";
 import type { KeptAnswer, ScopeRow } from "../../src/proxy/store/overlay.ts";
-import { DamagedError, type Snapshot } from "../../src/proxy/store/snapshot.ts";
+import { DamagedError } from "../../src/proxy/store/rows.ts";
+import type { Snapshot } from "../../src/proxy/store/snapshot.ts";
+import type { MakeRoom } from "../../src/proxy/store/store_options.ts";
+import type { Usage } from "../../src/proxy/store/state_writer.ts";
 import type { StateStore } from "../../src/proxy/store/state_store.ts";
 
 /** Everything that a {@linkcode StateStore} offers. */
@@ -18,6 +21,10 @@ interface State {
  */
 export class MemoryStore implements Store {
   failing = false;
+  replaced: () => void = () => {};
+  makeRoom: MakeRoom = () => Promise.resolve(false);
+  /** Scopes whose objects are sealed. */
+  readonly sealed = new Set<number>();
   readonly #sliceRows: number;
   #state: State = { scopes: new Map(), items: new Map(), kept: new Map() };
   #committed: State = copy(this.#state);
@@ -60,6 +67,35 @@ export class MemoryStore implements Store {
 
   saveScope(row: ScopeRow): void {
     this.#state.scopes.set(row.id, row);
+  }
+
+  /** Every object and every answer takes a byte. */
+  get usage(): Usage {
+    const { items, kept } = this.#state;
+    const objects = [...items.values()].reduce((sum, { size }) => sum + size, 0);
+    return { usedBytes: objects + kept.size, maxBytes: Infinity };
+  }
+
+  seal(scope: number): void {
+    this.sealed.add(scope);
+  }
+
+  drop(scopes: readonly number[]): Promise<boolean> {
+    for (const id of scopes) {
+      this.#state.scopes.delete(id);
+      this.#state.items.delete(id);
+    }
+    return Promise.resolve(true);
+  }
+
+  evict(keys: string[]): Promise<boolean> {
+    for (const key of keys) this.forget(key);
+    return Promise.resolve(true);
+  }
+
+  renew(): Promise<void> {
+    this.#state = { scopes: new Map(), items: new Map(), kept: new Map() };
+    return Promise.resolve();
   }
 
   isSmall(scope: number, count: number): boolean {
@@ -115,6 +151,11 @@ export class MemoryStore implements Store {
 
   keptKeys(prefix: string): string[] {
     return [...this.#state.kept.keys()].filter((key) => key.startsWith(prefix)).sort();
+  }
+
+  keptByAge(): { key: string; resourceVersion: string }[] {
+    return [...this.#state.kept].sort(([, a], [, b]) => a.atMs - b.atMs)
+      .map(([key, { resourceVersion }]) => ({ key, resourceVersion }));
   }
 
   settled(): Promise<void> {

@@ -203,4 +203,49 @@ export function stateStoreContract(
     store.forget("x\na");
     assert.deepEqual(store.keptKeys("x\n"), ["x\nb", "x\nc"]);
   });
+
+  test("tells the kept answers by age, and evicts them", async (store, flush) => {
+    store.keep("new", { ...keptAnswer(""), atMs: 30 });
+    store.keep("old", { ...keptAnswer(""), atMs: 10 });
+    store.keep("middle", { ...keptAnswer(""), atMs: 20 });
+    await flush();
+    const keys = () =>
+      store.keptByAge().map(({ key }) => key).filter((key) => !key.startsWith("flush"));
+    assert.deepEqual(keys(), ["old", "middle", "new"]);
+    assert.equal(await store.evict(["old", "new"]), true);
+    assert.deepEqual(keys(), ["middle"]);
+    assert.equal(store.kept("old"), undefined);
+  });
+
+  test("drops a scope with all its objects, written or not", async (store, flush) => {
+    for (const scope of [1, 2]) {
+      for (let i = 0; i < 250; i++) store.put(scope, storedObject(`k${i}`));
+      store.saveScope(scopeRow(scope, "10"));
+    }
+    await flush();
+    store.put(1, storedObject("unwritten"));
+    assert.equal(await store.drop([1]), true);
+    // Another scope may have its key at once.
+    store.saveScope(scopeRow(3, "11", { key: "scope 1" }));
+    await flush();
+    assert.deepEqual(store.scopes().map(({ id, key }) => [id, key]), [[2, "scope 2"], [
+      3,
+      "scope 1",
+    ]]);
+    assert.deepEqual([readAll(store, 1).length, readAll(store, 2).length], [0, 250]);
+  });
+
+  test("begins empty when it is renewed, at once", async (store, flush) => {
+    store.put(1, storedObject("a"));
+    store.saveScope(scopeRow(1, "10"));
+    store.keep("k", keptAnswer("x"));
+    await flush();
+    store.put(1, storedObject("b"));
+    const renewed = store.renew("a test");
+    assert.deepEqual([readAll(store, 1), store.kept("k"), store.scopes()], [[], undefined, []]);
+    store.put(1, storedObject("c"));
+    await renewed;
+    await flush();
+    assert.deepEqual(readAll(store, 1).map(({ key }) => key), ["c"]);
+  });
 }

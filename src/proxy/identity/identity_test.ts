@@ -35,6 +35,7 @@ async function load(options: { passthrough?: boolean } = {}) {
       },
       tokenOf: (key) => key === "serviceaccount:ns:a" ? newest : undefined,
       refused: (token) => refused.push(token),
+      forget() {},
     },
     fs,
     clock: new FakeClock(),

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import type { Backup } from "../../src/demo/fake_store.ts";
+import { until } from "../cluster/poll.ts";
+import type { Json } from "../testing/api_server_contract/scratch.ts";
+import { WatchReader } from "../testing/api_server_contract/watch_reader.ts";
+import { type FakeSite, startFakeSite } from "../testing/fake_site.ts";
+
+// A cluster that was restored from a backup, and another one at the same address: nobody may hang, and
+// nothing of the former may be served.
+
+const PATH = "/api/v1/namespaces/default/pods";
+const pod = (name: string) => ({ metadata: { name, namespace: "default" } });
+
+async function statusOf(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
+}
+
+async function list(site: FakeSite, path = `${PATH}?resourceVersion=0`): Promise<Json> {
+  const response = await site.proxy.fetch(path);
+  assert.equal(response.status, 200, path);
+  return await response.json() as Json;
+}
+
+const namesOf = ({ items }: Json) => items.map(({ metadata }) => metadata.name);
+
+async function cut(site: FakeSite): Promise<void> {
+  site.link.set({ state: "refused" });
+  await until("the link to be down", async () => {
+    await statusOf(await site.proxy.fetch("/version"));
+    return await site.proxy.metric("edge_agent_proxy_link_state_info", { state: "down" }) === 1;
+  });
+}
+
+/** The same objects, but of another cluster. */
+function otherCluster(backup: Backup): Backup {
+  const objects = backup.objects.map(([resource, all]): Backup["objects"][0] => [
+    resource,
+    all.filter(([key]) => !key.endsWith("/old")).map(([key, object]) => {
+      const metadata = { ...object.metadata, uid: crypto.randomUUID() };
+      return [key, { ...object, metadata }];
+    }),
+  ]);
+  return { resourceVersion: backup.resourceVersion + 5_000, objects };
+}
+
+/** How the former cloud goes, with or without anybody noticing that the link was away. */
+const WAYS = [
+  { name: "while the link is down", quick: false },
+  { name: "so fast that the link is never down", quick: true },
+];
+
+async function become(site: FakeSite, backup: Backup, quick: boolean): Promise<void> {
+  if (!quick) await cut(site);
+  await site.cloud.restart({ backup });
+  site.link.set({ state: "up" });
+}
+
+const verdicts = (site: FakeSite, verdict: string) =>
+  site.proxy.metric("edge_agent_proxy_cloud_changes_total", { verdict });
+
+/** Resumes at a version: the first frame. */
+async function resume(site: FakeSite, resourceVersion: string): Promise<Json> {
+  const path = `${PATH}?watch=true&allowWatchBookmarks=true&resourceVersion=${resourceVersion}`;
+  await using watch = new WatchReader(await site.proxy.fetch(path));
+  const frame = await watch.next();
+  return { ...frame!.object, type: frame!.type };
+}
+
+Deno.test.each(WAYS)(
+  "S08 restored from a backup $name: clients list again, nothing newer is served",
+  async ({ quick }) => {
+    await using site = await startFakeSite();
+    site.cloud.create("pods", pod("kept"));
+    const backup = site.cloud.store.backup();
+    site.cloud.create("pods", pod("lost"));
+    await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
+    await watch.take(2);
+    assert.equal(await statusOf(await site.proxy.fetch(`${PATH}/lost`)), 200);
+    const { metadata: { resourceVersion } } = await list(site);
+
+    await become(site, backup, quick);
+    const [end] = await watch.rest();
+    assert.deepEqual([end?.type, end?.object.code], ["ERROR", 410]);
+    await until("the older state", async () => namesOf(await list(site)).join() === "kept");
+    assert.equal(await verdicts(site, "restored"), 1);
+    const frame = await resume(site, resourceVersion);
+    assert.deepEqual([frame.type, frame.code], ["ERROR", 410]);
+
+    // Also to whoever comes back when the agent was restarted.
+    await site.restart();
+    assert.deepEqual(namesOf(await list(site)), ["kept"]);
+    assert.equal((await resume(site, resourceVersion)).code, 410);
+
+    await cut(site);
+    assert.equal(await statusOf(await site.proxy.fetch(`${PATH}/kept`)), 200);
+    assert.notEqual(await statusOf(await site.proxy.fetch(`${PATH}/lost`)), 200);
+    assert.equal(await verdicts(site, "replaced"), 0);
+  },
+);
+
+Deno.test.each(WAYS)(
+  "S08 replaced by another cluster $name: nothing of the former is served",
+  async ({ quick }) => {
+    await using site = await startFakeSite();
+    site.cloud.create("pods", pod("old"));
+    site.cloud.create("pods", pod("both"));
+    await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
+    await watch.take(2);
+    assert.equal(await statusOf(await site.proxy.fetch(`${PATH}/old`)), 200);
+    assert.equal(await statusOf(await site.proxy.fetch("/api/v1/services")), 200);
+    const before = await list(site);
+
+    await become(site, otherCluster(site.cloud.store.backup()), quick);
+    const [end] = await watch.rest();
+    assert.deepEqual([end?.type, end?.object.code], ["ERROR", 410]);
+    assert.equal(await verdicts(site, "replaced"), 1);
+    const after = await list(site);
+    assert.deepEqual(namesOf(after), ["both"]);
+    assert.notEqual(after.items[0]!.metadata.uid, before.items[0]!.metadata.uid);
+    await until("the former state to be set aside", async () => {
+      const files = await Array.fromAsync(Deno.readDir(site.proxy.stateDir), ({ name }) => name);
+      return files.filter((name) => /^state\.db\.foreign-[-\dTZ]*$/.test(name)).length === 1;
+    });
+
+    await cut(site);
+    assert.notEqual(await statusOf(await site.proxy.fetch(`${PATH}/old`)), 200);
+    assert.equal(await statusOf(await site.proxy.fetch("/api/v1/services")), 504);
+    assert.deepEqual(namesOf(await list(site)), ["both"]);
+  },
+);
+
+Deno.test("S08 the same cluster after an outage is the same", async () => {
+  await using site = await startFakeSite();
+  site.cloud.create("pods", pod("a"));
+  await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
+  await watch.take(1);
+  await cut(site);
+  site.cloud.create("pods", pod("b"));
+  site.link.set({ state: "up" });
+  assert.equal((await watch.next())?.type, "ADDED");
+  await site.restart();
+  await list(site);
+  for (const verdict of ["restored", "replaced"]) assert.equal(await verdicts(site, verdict), 0);
+});
