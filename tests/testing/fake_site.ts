@@ -56,8 +56,7 @@ export async function startFakeSite(
     identities: [{ name: "node", tokenFile }],
     ...options.section,
   };
-  const own = { stateDir: `${stateDir}/state`, clock: options.clock };
-  const own = { stateDir: options.stateDir ?? `${stateDir}/state` };
+  const own = { stateDir: options.stateDir ?? `${stateDir}/state`, clock: options.clock };
   let proxy = await startTestProxy(section, own);
   stack.defer(() => proxy.stop());
   const held = stack.move();
