@@ -143,3 +143,63 @@ Deno.test("S08 the same cluster after an outage is the same", async () => {
   await list(site);
   for (const verdict of ["restored", "replaced"]) assert.equal(await verdicts(site, verdict), 0);
 });
+
+Deno.test.each([
+  { name: "", restart: false },
+  { name: ", also when the agent was restarted", restart: true },
+])(
+  "S08 what was journaled and kept for one cluster is not shown to another$name",
+  async ({ restart }) => {
+    await using site = await startFakeSite({
+      cloud: {
+        routes: (app) =>
+          app.post(
+            "/api/v1/namespaces/:namespace/serviceaccounts/:name/token",
+            (c) => c.json({ kind: "TokenRequest", status: { token: "of-the-former" } }, 201),
+          ),
+      },
+    });
+    const post = (path: string, body: unknown) =>
+      site.proxy.fetch(path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const token = () =>
+      post("/api/v1/namespaces/default/serviceaccounts/web/token", { spec: { audiences: ["a"] } });
+    assert.equal(await statusOf(await token()), 201);
+    await cut(site);
+    const event = await post("/api/v1/namespaces/default/events", {
+      kind: "Event",
+      apiVersion: "v1",
+      metadata: { name: "web.1", namespace: "default" },
+      involvedObject: { kind: "Pod", namespace: "default", name: "web" },
+      reason: "Started",
+    });
+    assert.equal(await statusOf(event), 201);
+    assert.equal(await statusOf(await token()), 201, "while it was the same");
+    const backup = otherCluster(site.cloud.store.backup());
+    if (restart) await site.restart(() => site.cloud.restart({ backup }));
+    else await site.cloud.restart({ backup });
+    site.link.set({ state: "up" });
+    await until(
+      "the other cluster to be noticed",
+      async () => await verdicts(site, "replaced") === 1,
+    );
+    await until(
+      "the journal to be empty",
+      async () => await site.proxy.metric("edge_agent_proxy_journal_entries_count") === 0,
+    );
+    assert.equal(
+      await site.proxy.metric("edge_agent_proxy_journal_dropped_total", { reason: "replaced" }) +
+        await site.proxy.metric("edge_agent_proxy_journal_dropped_total", { reason: "credential" }),
+      1,
+    );
+    const sent = site.cloud.audit.entries.filter(({ resource, verb }) =>
+      resource === "events" && verb === "create"
+    );
+    assert.deepEqual(sent, []);
+    await cut(site);
+    assert.equal(await statusOf(await token()), 504);
+  },
+);
