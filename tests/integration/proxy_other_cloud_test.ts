@@ -203,3 +203,38 @@ Deno.test.each([
     assert.equal(await statusOf(await token()), 504);
   },
 );
+
+Deno.test("S08 nothing is mirrored from a cloud before it is known which one it is", async () => {
+  const question = { held: Promise.resolve(), asked: 0 };
+  await using site = await startFakeSite({
+    cloud: {
+      routes: (app) =>
+        app.get("/api/v1/namespaces", async (_, next) => {
+          question.asked++;
+          await question.held;
+          await next();
+        }),
+    },
+  });
+  site.cloud.create("pods", pod("a"));
+  await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
+  await watch.take(1);
+  await cut(site);
+  const release = Promise.withResolvers<void>();
+  question.held = release.promise;
+  const before = question.asked;
+  const mirrored = () =>
+    site.cloud.audit.entries.filter(({ resource, verb }) =>
+      resource === "pods" && (verb === "list" || verb === "watch")
+    ).length;
+  const count = mirrored();
+  site.cloud.create("pods", pod("b"));
+  site.link.set({ state: "up" });
+  await until("the question", () => question.asked > before);
+  // A round trip, and another one: whatever mirrors would have begun by now.
+  for (let i = 0; i < 3; i++) await statusOf(await site.proxy.fetch(`${PATH}/a`));
+  assert.equal(mirrored(), count);
+  assert.deepEqual(namesOf(await list(site)), ["a"], "what is known is served on");
+  release.resolve();
+  assert.equal((await watch.next())?.object.metadata.name, "b");
+});
