@@ -62,8 +62,9 @@ function copyScope(old: Database, db: Database, row: Record<string, unknown>): b
   let tally: Tally = { count: 0, digest: 0 };
   db.exec("BEGIN IMMEDIATE");
   try {
-    for (let after = "", ended = false; !ended;) {
-      const items = select.all(scope.id, after);
+    let items = select.all(scope.id, "");
+    while (items.length > 0) {
+      let after = "";
       for (const item of items) {
         const { key, uid, rv } = item as Record<string, string>;
         const [form, sum, body] = [Number(item.form), Number(item.sum), item.body as Uint8Array];
@@ -74,7 +75,7 @@ function copyScope(old: Database, db: Database, row: Record<string, unknown>): b
         insert.run(scope.id, key!, uid!, rv!, sum, body, form);
         after = key!;
       }
-      ended = items.length < ROWS;
+      items = items.length < ROWS ? [] : select.all(scope.id, after);
     }
     if (tally.count !== scope.count || tally.digest !== scope.digest) throw new DoesNotAddUp();
     db.prepare(`INSERT INTO scopes (${SCOPE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`).run(
