@@ -9,6 +9,8 @@ import { countItems, FLUSH_MS, StateFile } from "../testing/state_file.ts";
 import { keptAnswer, readAll, scopeRow, storedObject } from "../testing/state_store_contract.ts";
 
 const REOPEN_MS = 60_000;
+/** Nothing was written for so long: the file is tidied up. */
+const TIDY_MS = 60_000;
 const ignore = !await canMount();
 
 Deno.test({
@@ -108,6 +110,8 @@ Deno.test({
       return store.failing;
     }, { intervalMs: 10 });
     assert.match(file.events[0]!, /^failed: .*full/);
+    const reserve = `${disk.path}/state.reserve`;
+    await assert.rejects(Deno.stat(reserve), Deno.errors.NotFound, "what was held back is used");
     const there = readAll(store, 1).length;
     store.remove(1, "first");
     store.put(1, storedObject("more"));
@@ -116,6 +120,10 @@ Deno.test({
     while (store.failing) await file.clock.advance(REOPEN_MS);
     await file.until((db) => countItems(db) === there);
     assert.deepEqual(file.events.slice(1), ["recovered"]);
+    await until("the reserve to be held again", async () => {
+      await file.clock.advance(TIDY_MS);
+      return (await Deno.stat(reserve).catch(() => undefined))?.size === 1024 * 1024;
+    });
   },
 });
 
