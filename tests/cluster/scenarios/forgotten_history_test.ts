@@ -41,6 +41,8 @@ for (const [how, cut] of Object.entries(OUTAGES)) {
         resource: "configmaps",
         namespace,
         kubeconfig: proxy.kubeconfig("admin"),
+        // The same scope as the watch above.
+        contentType: "application/json",
       });
       await informer.waitFor((line) => line.type === "synced");
       const linesBefore = informer.lines.length;
