@@ -48,11 +48,11 @@ export async function listBody(target: Target): Promise<unknown> {
   let at: number;
   let after = "";
   if (token !== "") {
-    ({ rv: at, after } = decodeContinue(token));
+    ({ rv: at, after } = decodeContinue(token, namespace));
     if (at === -1) at = store.resourceVersion;
     if (at < store.oldestOf(resource)) {
       const error = expired(EXPIRED_CONTINUE);
-      error.status.metadata.continue = encodeContinue({ rv: -1, after });
+      error.status.metadata.continue = encodeContinue({ rv: -1, after }, namespace);
       throw error;
     }
   } else {
@@ -72,7 +72,9 @@ export async function listBody(target: Target): Promise<unknown> {
   const selective = query.get("labelSelector") || query.get("fieldSelector");
   const metadata = {
     resourceVersion: String(at),
-    ...(more > 0 && last && { continue: encodeContinue({ rv: at, after: keyOf(last.metadata) }) }),
+    ...(more > 0 && last && {
+      continue: encodeContinue({ rv: at, after: keyOf(last.metadata) }, namespace),
+    }),
     ...(more > 0 && !selective && { remainingItemCount: more }),
   };
   return renderList(view, resource, page, metadata, clock.now());
@@ -143,14 +145,19 @@ function checkListOptions(query: URLSearchParams, token: string, resourceVersion
   }
 }
 
-function encodeContinue(token: Continue): string {
-  return btoa(JSON.stringify({ v: "meta.k8s.io/v1", ...token })).replace(/=+$/, "");
+/** As the apiserver's storage/continue.go: the key is relative to the collection. */
+function encodeContinue({ rv, after }: Continue, namespace: string): string {
+  const start = `/${namespace ? after.slice(namespace.length + 1) : after}\0`;
+  return btoa(JSON.stringify({ v: "meta.k8s.io/v1", rv, start })).replace(/=+$/, "");
 }
 
-function decodeContinue(token: string): Continue {
+function decodeContinue(token: string, namespace: string): Continue {
   try {
-    const { rv, after } = JSON.parse(atob(token)) as Continue;
-    if (typeof rv === "number" && typeof after === "string") return { rv, after };
+    const { rv, start } = JSON.parse(atob(token)) as { rv: unknown; start: unknown };
+    if (typeof rv === "number" && typeof start === "string") {
+      const key = start.replace(/^\//, "").replace(/\0$/, "");
+      return { rv, after: namespace ? `${namespace}/${key}` : key };
+    }
   } catch {
     // Not base64 or not JSON: answered below.
   }

@@ -72,12 +72,13 @@ export class FakeWatch {
   #begin(asked: number): void {
     const { store, resource, query } = this.#target;
     const sendInitialEvents = query.get("sendInitialEvents");
-    if (sendInitialEvents !== null && isTrue(query, "sendInitialEvents")) {
+    // SetListOptionsDefaults of the apiserver: a watch from the start is one with initial events.
+    const legacy = sendInitialEvents === null && asked === 0;
+    if (legacy || (sendInitialEvents !== null && isTrue(query, "sendInitialEvents"))) {
       void this.#beginWatchList(asked);
       return;
     }
     if (asked === 0) {
-      if (sendInitialEvents === null) this.#sendInitial();
       this.#position = store.resourceVersion;
     } else if (asked < store.oldestOf(resource)) {
       this.#fail(expired(`too old resource version: ${asked} (${store.oldestOf(resource)})`));

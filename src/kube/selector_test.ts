@@ -30,6 +30,15 @@ Deno.test.each([
   { selector: "app notin (web,db)", labels: { app: "x" }, want: true },
   { selector: "app notin (web,db)", labels: { app: "db" }, want: false },
   { selector: "app notin (web,db)", labels: {}, want: true },
+  { selector: "size>3", labels: { size: "4" }, want: true },
+  { selector: "size > 3", labels: { size: "3" }, want: false },
+  { selector: "size<3", labels: { size: "2" }, want: true },
+  { selector: "size<3", labels: { size: "small" }, want: false },
+  { selector: "size<3", labels: {}, want: false },
+  { selector: "app in (,web)", labels: { app: "" }, want: true },
+  { selector: "app in (web,)", labels: { app: "" }, want: true },
+  { selector: "in in (in)", labels: { in: "in" }, want: true },
+  { selector: "app=in , tier", labels: { app: "in", tier: "" }, want: true },
   { selector: "app", labels: { app: "" }, want: true },
   { selector: "app", labels: {}, want: false },
   { selector: "!app", labels: {}, want: true },
@@ -59,8 +68,16 @@ Deno.test.each([
   "a in b)",
   "!",
   "a=(b)",
-  "a>1",
+  "a>b",
+  "a>",
   "a in (b)x",
+  "a in (b c)",
+  "!a=b",
+  "a=b,",
+  ",a",
+  "a=-b",
+  "a/b/c",
+  "-a",
 ])(
   "parseLabelSelector() throws a SyntaxError that quotes '%s'",
   (selector) => {
@@ -123,7 +140,7 @@ Deno.test.each([
   assert.equal(matchesSelector(selector, (key) => fields[key]), row.want);
 });
 
-Deno.test.each(["a", "=a", "a in (b)", "!a"])(
+Deno.test.each(["a", "=a", "a in (b)", "!a", "a=b=c", "a=b\\c"])(
   "parseFieldSelector() throws a SyntaxError when the text is '%s'",
   (selector) => assert.throws(() => parseFieldSelector(selector), SyntaxError),
 );

@@ -4,6 +4,7 @@
 export type StatusReason =
   | "BadRequest"
   | "NotFound"
+  | "Invalid"
   | "Expired"
   | "Timeout"
   | "ServiceUnavailable"
@@ -15,26 +16,30 @@ export type StatusReason =
 /** What a Status tells. */
 export interface StatusOptions {
   code: number;
-  reason: StatusReason;
+  /** Some of kube-apiserver's own refusals have none. */
+  reason?: StatusReason;
   message: string;
   details?: {
     name?: string;
     group?: string;
     kind?: string;
-    causes?: { reason: string; message: string }[];
+    causes?: { reason: string; message: string; field?: string }[];
+    retryAfterSeconds?: number;
   };
+  /** Token by which a list that expired may go on. */
+  continue?: string;
 }
 
 /** The JSON object of a failure `Status`. */
 export function statusObject(options: StatusOptions): Record<string, unknown> {
-  const { code, reason, message, details } = options;
+  const { code, reason, message, details, continue: token } = options;
   return {
     kind: "Status",
     apiVersion: "v1",
-    metadata: {},
+    metadata: { ...(token !== undefined && { continue: token }) },
     status: "Failure",
     message,
-    reason,
+    ...(reason && { reason }),
     ...(details && { details }),
     code,
   };
@@ -66,14 +71,18 @@ export function expiredStatus(message: string): StatusOptions {
   return { code: 410, reason: "Expired", message };
 }
 
-/** 504 `Timeout` with the cause by which client-go knows a resourceVersion from the future. */
+/**
+ * 504 `Timeout` with the cause by which client-go knows a resourceVersion from the future. (The body of the
+ * kube-apiserver's answer; its `Retry-After` header is left out as always.)
+ */
 export function tooLargeResourceVersion(wanted: string, current: string): StatusOptions {
   return {
     code: 504,
     reason: "Timeout",
-    message: `Too large resource version: ${wanted}, current: ${current}`,
+    message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,
     details: {
       causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+      retryAfterSeconds: 1,
     },
   };
 }

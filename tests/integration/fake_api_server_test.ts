@@ -177,6 +177,7 @@ Deno.test("FakeApiServer sends bookmarks at the interval of its clock", async ()
     clock,
   });
   await using watch = new WatchReader(await get(cloud, `${PODS}?watch=1&allowWatchBookmarks=true`));
+  assert.equal(shortForm((await watch.next())!), "BOOKMARK"); // ends the initial events
   createPod(cloud, "a");
   assert.equal(shortForm((await watch.next())!), "ADDED a");
   await clock.advance(10_000);

@@ -60,6 +60,8 @@ export interface Encoding {
   toListBody(object: Uint8Array): Uint8Array;
   /** An item of a list as it stands alone. @throws {SyntaxError} */
   toTypedBody(body: Uint8Array, type: ItemType): Uint8Array;
+  /** The item that a list of metadata alone has for an object, which may stand alone. @throws {SyntaxError} */
+  toPartialMetadata(object: Uint8Array): Uint8Array;
   /** An object that stands alone, with another resourceVersion. @throws {SyntaxError} */
   stampResourceVersion(object: Uint8Array, resourceVersion: string): Uint8Array;
   /**

@@ -1,8 +1,10 @@
-import type { Encoding, SelectorView } from "./encoding.ts";
+import type { Encoding } from "./encoding.ts";
 import { formatJson, parseJson } from "./json.ts";
 import { formatListOpening, JsonListSplitter, LIST_CLOSING } from "./list.ts";
 import { JSON_TYPE } from "../content_type.ts";
 import { readObjectMeta, toListBody, toTypedBody } from "../object_meta.ts";
+import { toPartialMetadata } from "../partial_metadata.ts";
+import { jsonFieldReader, type SelectableField, selectableField } from "../selectable_fields.ts";
 import { statusObject } from "../status.ts";
 import {
   formatBookmark,
@@ -26,10 +28,26 @@ export const JSON_ENCODING: Encoding = {
   readStatus: (object) => parseJson(object) as { code?: number; message?: string },
   toListBody,
   toTypedBody,
+  toPartialMetadata,
   stampResourceVersion,
-  createSelectorView: (_gvr, fields, metadataOnly) => {
-    if (metadataOnly && fields.some((field) => !field.startsWith("metadata."))) return undefined;
-    return viewOf;
+  createSelectorView: (gvr, fields, metadataOnly) => {
+    const readers = new Map<string, SelectableField>();
+    for (const field of fields) {
+      const reader = selectableField(gvr, field);
+      if (reader === undefined || (metadataOnly && !field.startsWith("metadata."))) {
+        return undefined;
+      }
+      readers.set(field, reader);
+    }
+    return (body) => {
+      const read = jsonFieldReader(body);
+      return {
+        get labels() {
+          return Object.assign(Object.create(null), read("metadata", "labels"));
+        },
+        field: (path) => readers.get(path)!(read),
+      };
+    };
   },
   sizedLists: false,
   formatListOpening: (head, _itemsBytes, remaining) => formatListOpening(head, remaining),
@@ -39,19 +57,3 @@ export const JSON_ENCODING: Encoding = {
   formatBookmark,
   formatStatus: (status) => formatJson(statusObject(status)),
 };
-
-function viewOf(body: Uint8Array): SelectorView {
-  const object = parseJson(body);
-  return {
-    labels: Object.assign(Object.create(null), fieldOf(object, "metadata.labels")),
-    field: (path) => String(fieldOf(object, path) ?? ""),
-  };
-}
-
-/** The value at a dotted path. What a field selector can name is such a path, and "" where it is absent. */
-function fieldOf(object: unknown, path: string): unknown {
-  return path.split(".").reduce<unknown>(
-    (value, name) => (value as Record<string, unknown> | undefined)?.[name],
-    object,
-  );
-}

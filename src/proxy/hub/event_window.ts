@@ -4,6 +4,8 @@ import type { ChangeType } from "../../kube/watch_event.ts";
 /** An event as every watcher of a hub is sent it. */
 export interface WindowEvent {
   type: ChangeType;
+  /** Key of the object in the collection. */
+  key: string;
   resourceVersion: string;
   /**
    * Found gone by a relist, so stamped with the version before it: a watcher that stands at that very
@@ -12,6 +14,12 @@ export interface WindowEvent {
   foundGone?: boolean;
   /** The frame with its newline; shared by all watchers. */
   frame: Uint8Array;
+  /** What a MODIFIED object was before: whoever sees but a part of the hub must know whether it was in it. */
+  previous?: Uint8Array;
+}
+
+function sizeOf({ frame, previous }: WindowEvent): number {
+  return frame.length + (previous?.length ?? 0);
 }
 
 /** Bounds of a window. */
@@ -81,14 +89,14 @@ export class EventWindow {
 
   push(event: WindowEvent): void {
     this.#events.push(event);
-    this.#bytes += event.frame.length;
+    this.#bytes += sizeOf(event);
     let drop = 0;
     while (
       this.#events.length - drop > this.#limits.maxEvents || this.#bytes > this.#limits.maxBytes
     ) {
       const oldest = this.#events[drop];
       if (oldest === undefined) break;
-      this.#bytes -= oldest.frame.length;
+      this.#bytes -= sizeOf(oldest);
       // A watcher that stands at the version of a dropped `foundGone` event would miss it.
       this.#raiseStart(
         oldest.foundGone ? String(BigInt(oldest.resourceVersion) + 1n) : oldest.resourceVersion,

@@ -4,6 +4,7 @@ import { utf8 } from "../../../tests/testing/arbitraries.ts";
 import { EventWindow, isNews, type WindowEvent } from "./event_window.ts";
 
 const event = (version: number, foundGone = false, bytes = 10): WindowEvent => ({
+  key: "a",
   type: foundGone ? "DELETED" : "MODIFIED",
   resourceVersion: String(version),
   foundGone,

@@ -171,11 +171,11 @@ export class Hub {
   change(event: WatchEvent & { type: ChangeType }): void {
     const { key, uid, resourceVersion } = toStoredObject(this.encoding, event.object);
     if (compareResourceVersions(resourceVersion, this.resourceVersion) <= 0) return;
-    const { encoding, content } = this;
-    if (event.type === "DELETED") content.remove(key);
-    else content.put({ key, uid, resourceVersion, body: encoding.toListBody(event.object) });
-    const frame = encoding.formatFrame(event.type, event.object);
-    this.#push({ type: event.type, resourceVersion, frame }, key);
+    const object = { key, uid, resourceVersion, body: this.encoding.toListBody(event.object) };
+    const lost = () => this.window.restart(this.resourceVersion);
+    const previous = this.content.change(event.type, object, lost);
+    const frame = this.encoding.formatFrame(event.type, event.object);
+    this.#push({ type: event.type, key, resourceVersion, frame, previous });
     this.#state.resourceVersion = this.#state.changeVersion = resourceVersion;
     this.#state.save();
     this.#notify();
@@ -216,10 +216,10 @@ export class Hub {
     this.#notify();
   }
 
-  #push(event: WindowEvent, key: string): void {
+  #push(event: WindowEvent): void {
+    const { type, key, resourceVersion } = event;
     this.window.push(event);
-    if (event.type !== "DELETED") return;
-    this.#options.events.deleted(this.scope, key, event.resourceVersion);
+    if (type === "DELETED") this.#options.events.deleted(this.scope, key, resourceVersion);
   }
 
   /** The side of the hub that a new list changes. */
@@ -232,7 +232,7 @@ export class Hub {
       isLatest: () => replacement === this.#replacements,
       resourceVersion: this.resourceVersion,
       begin: (head) => this.#state.beginList(head),
-      push: (event, key) => this.#push(event, key),
+      push: (event) => this.#push(event),
       restart: (version) => this.window.restart(version),
       end: (head, differences) => {
         this.#state.endList(head.resourceVersion, differences);

@@ -218,11 +218,51 @@ Deno.test("watchHub() ends at its time with a last bookmark", async () => {
   const watcher = watch(hub, { resourceVersion: "10", bookmarks: true, timeoutMs: 5_000 });
   change(hub, "ADDED", "c", 12);
   assert.deepEqual(await watcher.next(), ["ADDED c@12"]);
-  await watcher.clock.advance(4_999);
+  await watcher.clock.advance(2_999);
   assert.deepEqual(await watcher.next(), []);
   await watcher.clock.advance(1);
-  assert.deepEqual(await watcher.next(), ["BOOKMARK @12", "end"]);
+  assert.deepEqual(await watcher.next(), ["BOOKMARK @12"]);
+  change(hub, "ADDED", "d", 13);
+  assert.deepEqual(await watcher.next(), ["ADDED d@13"]);
+  await watcher.clock.advance(2_000);
+  assert.deepEqual(await watcher.next(), ["BOOKMARK @13", "end"]);
   assert.deepEqual(watcher.ends, ["timeout"]);
+});
+
+Deno.test("watchHub() sends bookmarks a minute apart once something has moved", async () => {
+  const { hub } = await createHub();
+  const watcher = watch(hub, { resourceVersion: "10", bookmarks: true, timeoutMs: 400_000 });
+  await watcher.clock.advance(60_000);
+  assert.deepEqual(await watcher.next(), []);
+  change(hub, "ADDED", "c", 12);
+  assert.deepEqual(await watcher.next(), ["ADDED c@12"]);
+  for (let minute = 0; minute < 2; minute++) {
+    await watcher.clock.advance(59_999);
+    assert.deepEqual(await watcher.next(), []);
+    await watcher.clock.advance(1);
+    assert.deepEqual(await watcher.next(), ["BOOKMARK @12"]);
+  }
+  await watcher.cancel();
+});
+
+Deno.test("watchHub() shows a part of the hub, however many objects are not in it", async () => {
+  const { hub } = await createHub();
+  const view = { filter: ({ key }: { key: string }) => key === "b" };
+  const watcher = watch(hub, { sendInitialEvents: true, bookmarks: true, view });
+  assert.deepEqual(await watcher.next(), ["ADDED b@4", "BOOKMARK @10 initial end"]);
+  change(hub, "ADDED", "c", 12);
+  assert.deepEqual(await watcher.next(), []);
+  change(hub, "MODIFIED", "b", 13);
+  assert.deepEqual(await watcher.next(), ["MODIFIED b@13"]);
+  await watcher.cancel();
+});
+
+Deno.test("watchHub() shows nothing of a hub but the end of the initial events", async () => {
+  const { hub } = await createHub();
+  const view = { filter: () => false };
+  const watcher = watch(hub, { sendInitialEvents: true, bookmarks: true, view });
+  assert.deepEqual(await watcher.next(), ["BOOKMARK @10 initial end"]);
+  await watcher.cancel();
 });
 
 Deno.test("watchHub() closes a client that is too slow, and hurts no other", async () => {

@@ -17,7 +17,7 @@ export interface HubReplacement {
   isLatest(): boolean;
   /** The list is whole; tells whether watchers are sent the difference or must begin anew. */
   begin(head: ListHead): "difference" | "restart";
-  push(event: WindowEvent, key: string): void;
+  push(event: WindowEvent): void;
   /** Watchers must begin anew after all. */
   restart(resourceVersion: string): void;
   end(head: ListHead, differences: number): void;
@@ -83,7 +83,7 @@ export function replaceContent(hub: HubReplacement): Replacement {
         );
         const frame = encoding.formatFrame("DELETED", object);
         const { resourceVersion } = hub;
-        hub.push({ type: "DELETED", resourceVersion, foundGone: true, frame }, key);
+        hub.push({ type: "DELETED", key, resourceVersion, foundGone: true, frame });
       };
       for (const key of gone) {
         announceGone(key);
@@ -96,12 +96,13 @@ export function replaceContent(hub: HubReplacement): Replacement {
         compareResourceVersions(a.object.resourceVersion, b.object.resourceVersion)
       );
       for (const { type: difference, object } of differences) {
-        content.put(object);
-        if (!announce) continue;
         const { key, resourceVersion, body } = object;
         const change = difference === "MODIFIED" ? "MODIFIED" : "ADDED";
+        const previous = announce && change === "MODIFIED" ? read(key)?.body : undefined;
+        content.put(object);
+        if (!announce) continue;
         const frame = formatItemFrame(encoding, change, body, type);
-        hub.push({ type: change, resourceVersion, frame }, key);
+        hub.push({ type: change, key, resourceVersion, frame, previous });
       }
       hub.end(head, first ? 0 : gone.size + differences.length);
     },

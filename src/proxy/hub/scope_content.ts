@@ -1,6 +1,8 @@
 import { objectKey, type StoredObject } from "../../kube/object_meta.ts";
 import { formatScope, type Scope } from "./scope.ts";
 import type { ScopeRow } from "../store/overlay.ts";
+import type { ChangeType } from "../../kube/watch_event.ts";
+import { DamagedError } from "../store/rows.ts";
 import { isSealedResource } from "../store/sealer.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { StateStore } from "../store/state_store.ts";
@@ -55,6 +57,25 @@ export class ScopeContent {
 
   remove(key: string): void {
     if (!this.#retired) this.#store.remove(this.#id, key);
+  }
+
+  /**
+   * Takes a change of an object.
+   *
+   * @param lost told that what the object was before is damaged: who sees only some objects must begin anew
+   * @returns what a MODIFIED one was before
+   */
+  change(type: ChangeType, object: StoredObject, lost: () => void): Uint8Array | undefined {
+    let previous: Uint8Array | undefined;
+    try {
+      if (type === "MODIFIED") previous = this.get(object.key)?.body;
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      lost();
+    }
+    if (type === "DELETED") this.remove(object.key);
+    else this.put(object);
+    return previous;
   }
 
   /** Removes every object. */

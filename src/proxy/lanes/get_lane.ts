@@ -1,6 +1,7 @@
 import { toAnswer, toResponse } from "../../kube/answer.ts";
 import { encodingOf } from "../../kube/codec/encodings.ts";
 import { objectKey } from "../../kube/object_meta.ts";
+import { PARTIAL_METADATA } from "../../kube/partial_metadata.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
 import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
 import { selectedName } from "../../kube/selector.ts";
@@ -16,6 +17,8 @@ import {
 } from "./lane_context.ts";
 import { acceptedRepresentations, type Representation, sameShape } from "../hub/representation.ts";
 import type { Hub } from "../hub/hub.ts";
+import { showItem, type View, viewType } from "../hub/view.ts";
+import { rememberGone } from "./written.ts";
 import type { KeptAnswer } from "../store/overlay.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
@@ -36,7 +39,7 @@ export function createGetLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("get", "cloud");
       if (response.status === 404 && info.subresource === "") {
-        kept.forgetObject(caller.key, info, objectKey(namespaceOf(info), info.name));
+        rememberGone(context, caller.key, info, objectKey(namespaceOf(info), info.name));
       }
       const encoding = encodingOf(response.headers.get("content-type"));
       const shape = accepted.find((each) => each.encoding === encoding?.name);
@@ -80,26 +83,34 @@ function answerOffline(
 ): Response {
   const { kept, marks, metrics, scopes } = context;
   const subject = `${request.caller.key} ${request.path}`;
-  // A client that takes a Table takes the plain object too, if that is newer or the only one.
-  const plain = accepted.map(({ as, encoding }) => ({
-    as: as === "table" ? "object" as const : as,
-    encoding,
-  }));
-  const best = [...accepted, ...plain]
-    .flatMap((each) => kept.get(answerKey(request.caller.key, info, each)) ?? [])
-    .sort((a, b) => compareResourceVersions(b.resourceVersion, a.resourceVersion))[0];
+  // A client that takes a Table takes the plain object too, if that is newer or the only one; and metadata are
+  // a part of it.
+  const show = accepted[0]?.as === "metadata" ? "metadata" as const : undefined;
+  const plain = accepted.map(({ encoding }) => ({ as: "object" as const, encoding }));
+  const keptAs = (each: Pick<Representation, "as" | "encoding">) =>
+    kept.get(answerKey(request.caller.key, info, each)) ?? [];
+  const best = [
+    ...accepted.flatMap(keptAs),
+    ...plain.flatMap(keptAs).map((each) => showAnswer(each, show)),
+  ]
+    .sort((a, b) => compareResourceVersions(b.resourceVersion, a.resourceVersion))
+    .find((each) =>
+      info.subresource !== "" || !isOutdated(context, request.caller.key, info, each)
+    );
 
   let newest: { body: Uint8Array; resourceVersion: string; contentType: string } | undefined;
   if (info.subresource === "") {
     const siblings = scopes.siblings(request.caller.key, info);
-    const isOf = ({ as, encoding }: typeof plain[number]) => ({ scope }: Hub) =>
-      scope.representation === as && scope.encoding === encoding;
+    const isOf = ({ encoding }: typeof plain[number]) => ({ scope }: Hub) =>
+      scope.encoding === encoding &&
+      (scope.representation === "object" || scope.representation === show);
     for (const hub of plain.flatMap((each) => siblings.filter(isOf(each)))) {
       const object = hub.object(objectKey(namespaceOf(info), info.name));
       if (object === undefined) continue;
       const than = newest?.resourceVersion ?? best?.resourceVersion ?? "";
       if (compareResourceVersions(object.resourceVersion, than) <= 0) continue;
-      const body = hub.encoding.toTypedBody(object.body, hub.itemType);
+      const isCut = hub.scope.representation === show;
+      const body = showTyped(hub, isCut ? undefined : show, object.body);
       const { contentType } = hub.encoding;
       newest = { body, resourceVersion: object.resourceVersion, contentType };
     }
@@ -133,6 +144,54 @@ function answerOffline(
   return marks.unknown(`Cannot ${describeRequest(request)}`);
 }
 
+/** An object that stands alone, as a view shows it. */
+function showTyped(
+  { encoding, itemType }: Pick<Hub, "encoding" | "itemType">,
+  show: View["show"],
+  body: Uint8Array,
+): Uint8Array {
+  const view = { show };
+  return encoding.toTypedBody(showItem(view, encoding, body), viewType(view, itemType));
+}
+
+/** A kept answer to a GET of an object, as a view shows it. */
+function showAnswer(answer: KeptAnswer, show: View["show"]): KeptAnswer {
+  const encoding = encodingOf(answer.headers["content-type"] ?? null);
+  if (show === undefined || encoding === undefined) return answer;
+  const headers = { ...answer.headers, "content-type": encoding.contentType };
+  const hub = { encoding, itemType: PARTIAL_METADATA };
+  return { ...answer, headers, body: showTyped(hub, show, answer.body) };
+}
+
+/**
+ * Whether a list that covers the object, and is newer than the answer, does not show it: it is gone since,
+ * or another by now.
+ */
+function isOutdated(
+  { scopes }: LaneContext,
+  caller: string,
+  info: ResourceRequest,
+  { resourceVersion }: KeptAnswer,
+): boolean {
+  return scopes.siblings(caller, info).some((hub) =>
+    covers(hub, info) && compareResourceVersions(hub.resourceVersion, resourceVersion) >= 0 &&
+    lacks(hub, info)
+  );
+}
+
+/** Whether a hub does not hold the object; one that is found damaged just now proves nothing. */
+function lacks(hub: Hub, info: ResourceRequest): boolean {
+  return hub.object(objectKey(namespaceOf(info), info.name)) === undefined &&
+    hub.freshness !== "empty";
+}
+
+/** Whether a hub holds the object if there is one. */
+function covers({ scope }: Hub, info: ResourceRequest): boolean {
+  const { namespace, labelSelector, fieldSelector } = scope;
+  return labelSelector === "" && (namespace === "" || namespace === namespaceOf(info)) &&
+    (fieldSelector === "" || selectedName(fieldSelector) === info.name);
+}
+
 /**
  * Whether a stream that lived until the link was lost, and covers the object, does not show it.
  *
@@ -145,15 +204,9 @@ function isKnownAbsent(
   kept: KeptAnswer | undefined,
 ): boolean {
   const shown = newerResourceVersion(seen.highest(caller, info), kept?.resourceVersion ?? "");
-  return scopes.siblings(caller, info).some((hub) => {
-    const { namespace, labelSelector, fieldSelector, representation } = hub.scope;
-    return scopes.isReflected(hub.scope) && hub.freshness === "current" &&
-      hub.refusal === undefined && representation !== "table" && labelSelector === "" &&
-      (namespace === "" || namespace === namespaceOf(info)) &&
-      (fieldSelector === "" || selectedName(fieldSelector) === info.name) &&
-      compareResourceVersions(hub.resourceVersion, shown) >= 0 &&
-      hub.object(objectKey(namespaceOf(info), info.name)) === undefined &&
-      // Found damaged just now: that proves nothing.
-      hub.freshness === "current";
-  });
+  return scopes.siblings(caller, info).some((hub) =>
+    scopes.isReflected(hub.scope) && hub.freshness === "current" && hub.refusal === undefined &&
+    hub.scope.representation !== "table" && covers(hub, info) &&
+    compareResourceVersions(hub.resourceVersion, shown) >= 0 && lacks(hub, info)
+  );
 }

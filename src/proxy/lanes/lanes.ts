@@ -33,6 +33,7 @@ export type Lane =
 
 /** What decides about the lane. */
 export interface LaneRequest {
+  method: string;
   info: RequestInfo;
   headers: Headers;
   query: URLSearchParams;
@@ -95,6 +96,8 @@ const TABLE: readonly { lane: Lane; when: (request: LaneRequest) => boolean }[] 
     lane: "forward",
     when: ({ caller, headers }) => caller.kind === "anonymous" || impersonates(headers),
   },
+  // A kube-apiserver has no HEAD for objects: its 405 is its own.
+  { lane: "forward", when: ({ method }) => method === "HEAD" },
   { lane: "list", when: ({ info }) => info.kind === "resource" && info.verb === "list" },
   // A watch of one object by its path (deprecated) is nothing that a hub could serve.
   {

@@ -13,7 +13,7 @@ function lane(line: string, caller = IDENTITY, headers: Record<string, string> =
   const [path = "", search] = target.split("?");
   const query = new URLSearchParams(search);
   const info = parseRequestInfo(method, path, query);
-  return laneOf({ info, headers: new Headers(headers), query, caller });
+  return laneOf({ method, info, headers: new Headers(headers), query, caller });
 }
 
 const POD = "/api/v1/namespaces/ns/pods/p";

@@ -1,9 +1,16 @@
+import { encodingOf } from "../../kube/codec/encodings.ts";
 import type { ResourceRequest } from "../../kube/request_info.ts";
 import { compareResourceVersions, isResourceVersion } from "../../kube/resource_version.ts";
 import { expiredStatus, statusResponse, tooLargeResourceVersion } from "../../kube/status.ts";
 import type { ProxyRequest } from "../upstream/forward.ts";
-import { encodingOf } from "../../kube/codec/encodings.ts";
-import { type Content, findContent } from "./find_content.ts";
+import {
+  type ContinueToken,
+  expiredContinue,
+  parseCloudContinue,
+  parseContinue,
+  toCloudContinue,
+} from "./continue_token.ts";
+import { acceptsPlainObjects, type Content, findBest, findMirror } from "./find_content.ts";
 import type { Hub } from "../hub/hub.ts";
 import {
   describeRequest,
@@ -12,11 +19,11 @@ import {
   type LaneHandler,
   prove,
 } from "./lane_context.ts";
-import { areValidOptions } from "./list_options.ts";
-import { listHub, listNextPage, type ListOptions, parseContinue } from "./list_response.ts";
+import { type ParsedOptions, parseReadOptions, type ReadOptions } from "./list_options.ts";
+import { listHub, listNextPage } from "./list_response.ts";
 import { ListTee, observeVersion } from "./list_tee.ts";
-import { chooseHub, newest, servable } from "../hub/choose_hub.ts";
-import { acceptedRepresentations, chooseRepresentation, sameShape } from "../hub/representation.ts";
+import { chooseHub, servable } from "../hub/choose_hub.ts";
+import { acceptedRepresentations, sameShape } from "../hub/representation.ts";
 import { formatScope, type Scope, scopeOf } from "../hub/scope.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
@@ -28,46 +35,66 @@ export function createListLane(context: LaneContext): LaneHandler {
 
   const serve = (
     request: ProxyRequest,
-    hub: Hub,
-    options: Partial<ListOptions> & { offline?: boolean } = {},
+    { hub, view }: Content,
+    options: {
+      limit?: number;
+      token?: ContinueToken;
+      offline?: boolean;
+      /** Version at which the hub is shown; nothing has changed since. */
+      resourceVersion?: string;
+    } = {},
   ) => {
     const { scope } = hub;
+    const { limit = 0, token, resourceVersion } = options;
     const offline = options.offline || !link.isOpen || hub.freshness === "declared";
     const knownAt = scopes.isReflected(scope) ? undefined : hub.listedAtMs;
     const headers = offline ? marks.headers(formatScope(scope), knownAt) : undefined;
     seen.see(request.caller.key, scope, hub.resourceVersion);
     metrics.answered("list", offline ? "cache" : "hub");
-    return listHub(hub, { limit: 0, ...options, headers });
+    return token === undefined
+      ? listHub(hub, { limit, resourceVersion, ...view, headers })
+      : listNextPage(hub, token, { limit, ...view, headers });
   };
 
-  const find = (candidates: readonly Scope[], acceptsPlain: boolean): Content | undefined => {
-    const found = candidates.flatMap((scope) => findContent(scopes, scope, acceptsPlain) ?? []);
-    return newest(found, ({ hub }) => hub);
-  };
-
-  const fromCache = (
-    request: ProxyRequest,
-    candidates: readonly Scope[],
-    acceptsPlain: boolean,
-  ) => {
-    const { query } = request;
-    const limit = limitOf(query);
-    const wanted = query.get("resourceVersion") ?? "";
-    if (query.has("continue")) {
-      return statusResponse(expiredStatus(
-        "The provided continue parameter was given by the API server, which can not be reached: start a new list without it.",
-      ));
+  const fromCache = (request: ProxyRequest, asked: Asked): Response => {
+    const { candidates, acceptsPlain, parsed } = asked;
+    if ("refusal" in parsed) return statusResponse(parsed.refusal);
+    const { resourceVersion: wanted, limit, match, continue: given } = parsed.options;
+    const token = parseContinue(given);
+    const foreign = parseCloudContinue(given, candidates[0]!.namespace);
+    if (given !== "" && token === undefined && foreign === undefined) {
+      return statusResponse({
+        code: 400,
+        reason: "BadRequest",
+        message: "invalid continue token: continue key is not valid",
+      });
     }
-    const found = find(candidates, acceptsPlain);
-    if (found === undefined) {
+    const content = findBest(context, candidates, acceptsPlain);
+    if (content === undefined) {
       metrics.answered("list", "unknown");
       return marks.unknown(`Cannot list for ${describeRequest(request)}`);
     }
-    const { hub, options } = found;
-    if (isResourceVersion(wanted) && compareResourceVersions(hub.resourceVersion, wanted) < 0) {
-      return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
+    const { hub } = content;
+    // Only the cloud can give the rest of what it gave, but the client may have what the node knows.
+    if (foreign !== undefined) return statusResponse(expiredContinue(foreign));
+    if (token !== undefined) return serve(request, content, { limit, token, offline: true });
+    const exact = isResourceVersion(wanted) &&
+      (match === "Exact" || (match === "" && limit > 0));
+    if (isResourceVersion(wanted)) {
+      if (compareResourceVersions(hub.resourceVersion, wanted) < 0) {
+        return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
+      }
+      if (exact && compareResourceVersions(hub.changeVersion, wanted) > 0) {
+        return statusResponse(
+          expiredStatus("The resourceVersion for the provided list is too old."),
+        );
+      }
     }
-    return serve(request, hub, { ...options, limit: wanted === "0" ? 0 : limit, offline: true });
+    return serve(request, content, {
+      limit: wanted === "0" ? 0 : limit,
+      resourceVersion: exact ? wanted : undefined,
+      offline: true,
+    });
   };
 
   return async (request) => {
@@ -77,34 +104,34 @@ export function createListLane(context: LaneContext): LaneHandler {
     if (representation === undefined) return await passList(context, request);
     const info = request.info as ResourceRequest;
     const candidates = accepted.map((each) => scopeOf(caller.key, info, query, each));
-    const acceptsPlain = representation.as !== "table" ||
-      chooseRepresentation(withoutTables(headers.get("accept")))?.as === "object";
-
-    const token = parseContinue(query.get("continue") ?? "");
-    if (token !== undefined) {
-      const found = find(candidates, acceptsPlain);
-      if (found === undefined) return marks.unknown(`Cannot continue ${describeRequest(request)}`);
-      return listNextPage(found.hub, token, { limit: limitOf(query), ...found.options });
-    }
+    const acceptsPlain = representation.as !== "table" || acceptsPlainObjects(headers);
+    const parsed = parseReadOptions("list", query);
+    const asked: Asked = { candidates, acceptsPlain, parsed };
 
     const served = servable(scopes, candidates);
-    const wanted = query.get("resourceVersion") ?? "";
-    const anyVersion = query.get("resourceVersionMatch") !== "Exact" && !query.has("continue") &&
-      (wanted === "0" || (isResourceVersion(wanted) && scopes.isReflected(served[0]!)));
-    const hubServes = anyVersion && representation.as !== "table" && areValidOptions("list", query);
-    if (hubServes && isProven(context, request)) {
-      const { hub, state } = await chooseHub(scopes, link, served, { need: "current", signal });
+    const mirror = findMirror(context, served[0]!);
+    if (isProven(context, request) && isForHub(context, asked, served[0]!, mirror)) {
+      const { resourceVersion: wanted } = asked.parsed.options;
+      const { hub, view = {}, state } = mirror === undefined
+        ? { ...await chooseHub(scopes, link, served, { need: "current", signal }), view: {} }
+        : { ...mirror, state: "ready" as const };
       if (state === "ready") {
-        if (wanted === "0" || await scopes.reaches(hub, wanted, signal)) return serve(request, hub);
+        if (wanted === "0" || await scopes.reaches(hub, wanted, signal)) {
+          return serve(request, { hub, view });
+        }
         return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
       }
-      if (state === "unknown") return fromCache(request, candidates, acceptsPlain);
+      if (state === "unknown") return fromCache(request, asked);
     }
     try {
       const accept = accepted.map((each) => each.accept).join(",");
+      const token = query.get("continue") ?? "";
       // What another cluster says must not be mixed with what this one said.
       await context.cloud.verified(signal);
-      const response = await forwarder.read(request, { purpose: "list", accept });
+      const response = await forwarder.read(withCloudToken(request, info), {
+        purpose: "list",
+        accept,
+      });
       prove(context, request, response);
       metrics.answered("list", "cloud");
       if (response.status !== 200) return response;
@@ -112,16 +139,60 @@ export function createListLane(context: LaneContext): LaneHandler {
       const scope = candidates.find((each) => each.encoding === encoding);
       if (scope === undefined) return response;
       const hub = scopes.hub(scope);
-      // A reflector knows better, unless the cloud does not let it watch.
-      const mayKeep = () => !scopes.isReflected(scope) || hub.refusal !== undefined;
+      // A reflector knows better, unless the cloud does not let it watch; and the past is worth nothing.
+      const mayKeep = () =>
+        (!scopes.isReflected(scope) || hub.refusal !== undefined) && isNewest(asked.parsed);
       if (!mayKeep()) return observeVersion(response, (version) => see(hub, version));
-      return tee.pass(response, hub, query.get("continue") ?? "", mayKeep);
+      return tee.pass(response, hub, token, mayKeep);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
       if (!isProven(context, request)) return marks.unknown(`Cannot ${describeRequest(request)}`);
-      return fromCache(request, candidates, acceptsPlain);
+      return fromCache(request, asked);
     }
   };
+}
+
+/** What a LIST asks for. */
+interface Asked {
+  /** One per encoding that is taken, best first; there is one at least. */
+  candidates: readonly Scope[];
+  acceptsPlain: boolean;
+  parsed: ParsedOptions;
+}
+
+/**
+ * Whether any state will do that is new enough. What the cloud refuses it must refuse in its own words; and
+ * Exact, which `limit` means too when it comes with a version, is a state that only the cloud may still have.
+ */
+function isForHub(
+  { scopes }: LaneContext,
+  asked: Asked,
+  scope: Scope,
+  mirror: Content | undefined,
+): asked is Asked & { parsed: { options: ReadOptions } } {
+  const { parsed } = asked;
+  if ("refusal" in parsed || scope.representation === "table") return false;
+  const { resourceVersion, match, limit, continue: token } = parsed.options;
+  if (token !== "") return false;
+  if (resourceVersion === "0") return true;
+  return resourceVersion !== "" && match !== "Exact" && limit === 0 &&
+    (mirror !== undefined || scopes.isReflected(scope));
+}
+
+/** Whether a list is of the newest state, not of one in the past. */
+function isNewest(parsed: ParsedOptions): boolean {
+  if ("refusal" in parsed) return false;
+  const { resourceVersion, match, limit } = parsed.options;
+  return match !== "Exact" && (limit === 0 || match !== "" || !isResourceVersion(resourceVersion));
+}
+
+/** The pages that the node began while the link was down go on in the cloud, by a token of its kind. */
+function withCloudToken(request: ProxyRequest, { namespace }: ResourceRequest): ProxyRequest {
+  const token = parseContinue(request.query.get("continue") ?? "");
+  if (token === undefined) return request;
+  const query = new URLSearchParams(request.query);
+  query.set("continue", toCloudContinue(token, namespace));
+  return { ...request, query };
 }
 
 /** A list in an encoding that the agent does not read. */
@@ -132,13 +203,4 @@ async function passList(context: LaneContext, request: ProxyRequest): Promise<Re
     if (!(error instanceof UnreachableError)) throw error;
     return context.marks.unknown(`Cannot list for ${describeRequest(request)}`);
   }
-}
-
-function limitOf(query: URLSearchParams): number {
-  const limit = Number(query.get("limit") ?? 0);
-  return Number.isSafeInteger(limit) && limit > 0 ? limit : 0;
-}
-
-function withoutTables(accept: string | null): string {
-  return (accept ?? "*/*").split(",").filter((range) => !/;\s*as=Table/.test(range)).join(",");
 }

@@ -1,62 +1,37 @@
 import { concatBytes } from "../../kube/codec/json.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
-import { compareResourceVersions, isResourceVersion } from "../../kube/resource_version.ts";
-import { expiredStatus, statusResponse } from "../../kube/status.ts";
+import { PARTIAL_METADATA_LIST } from "../../kube/partial_metadata.ts";
+import { compareResourceVersions } from "../../kube/resource_version.ts";
+import { statusResponse } from "../../kube/status.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { Scope } from "../hub/scope.ts";
+import { showItem, type View } from "../hub/view.ts";
+import { type ContinueToken, expiredContinue, formatContinue } from "./continue_token.ts";
 import { streamList } from "./list_stream.ts";
 import { DamagedError } from "../store/rows.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 
-/** Which part of a hub a list shows. */
-export interface ListOptions {
-  /** Keys from here (exclusive) up to there (exclusive). */
-  range?: { after?: string; before?: string };
+/** Which part of a hub a list shows, and how. */
+export interface ListOptions extends View {
   /** Objects per page; 0 for all. */
   limit: number;
   /** Version of the first page, for a later one; nothing has changed since. */
   resourceVersion?: string;
-  /** Leaves objects out: a selector over a wider scope. */
-  filter?: (object: StoredObject) => boolean;
   headers?: HeadersInit;
 }
 
-/** Marks the agent's own continue tokens; those of the cloud are base64 of JSON. */
-const TOKEN_PREFIX = "edge-agent.";
-
-/** Where a page ended. */
-export interface ContinueToken {
-  resourceVersion: string;
-  after: string;
-}
-
-/** A token for the next page. */
-export function formatContinue({ resourceVersion, after }: ContinueToken): string {
-  return TOKEN_PREFIX + btoa(`${resourceVersion}/${after}`).replaceAll("=", "");
-}
-
-/** Reads a token of the agent; undefined for any other text. */
-export function parseContinue(text: string): ContinueToken | undefined {
-  if (!text.startsWith(TOKEN_PREFIX)) return undefined;
-  try {
-    const [, resourceVersion = "", after = ""] = /^([^/]*)\/(.*)$/s.exec(
-      atob(text.slice(TOKEN_PREFIX.length)),
-    ) ?? [];
-    return isResourceVersion(resourceVersion) && after !== ""
-      ? { resourceVersion, after }
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The next page of a list of `hub`; 410 when the hub has moved on since the token was given. */
+/**
+ * The next page of a list of `hub`; 410 when the hub has moved on since the token was given, unless it is one
+ * for whatever is there by now.
+ */
 export function listNextPage(hub: Hub, token: ContinueToken, options: ListOptions): Response {
-  if (compareResourceVersions(hub.changeVersion, token.resourceVersion) > 0) {
-    return statusResponse(expiredStatus(
-      "The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.",
-    ));
+  const { after: behind } = token;
+  const resourceVersion = token.resourceVersion === ""
+    ? hub.resourceVersion
+    : token.resourceVersion;
+  if (compareResourceVersions(hub.changeVersion, resourceVersion) > 0) {
+    return statusResponse(expiredContinue(token));
   }
-  const { resourceVersion, after: behind } = token;
   const { after = "", before } = options.range ?? {};
   const range = { after: behind > after ? behind : after, before };
   return listHub(hub, { ...options, range, resourceVersion });
@@ -64,23 +39,32 @@ export function listNextPage(hub: Hub, token: ContinueToken, options: ListOption
 
 /** A list of what a hub holds: a page at once, or all of it as a stream. */
 export function listHub(hub: Hub, options: ListOptions): Response {
-  const { resourceVersion = hub.resourceVersion, range, limit, filter = () => true } = options;
+  const { resourceVersion = hub.resourceVersion, range, limit, filter, show } = options;
   const { encoding } = hub;
-  const head = { ...hub.head!, resourceVersion, continue: "" };
+  const type = show === "metadata" ? { ...PARTIAL_METADATA_LIST, extra: {} } : hub.head!;
+  const head = { ...type, resourceVersion, continue: "" };
+  const view = { range, filter, show };
   const headers = new Headers(options.headers);
   headers.set("content-type", encoding.contentType);
   headers.set("cache-control", "no-cache, private");
   try {
-    if (limit === 0) return new Response(streamList(hub, { head, range, filter }), { headers });
-    const { objects, more } = takePage(hub.content.snapshot(range), limit, filter);
+    if (limit === 0) return new Response(streamList(hub, { head, view }), { headers });
+    const { objects, more } = takePage(hub.content.snapshot(range), options);
     const last = objects.at(-1);
+    let remaining: number | undefined;
     if (more && last !== undefined) {
       head.continue = formatContinue({ resourceVersion, after: last.key });
+      // As in the cloud: not counted where a selector leaves some out.
+      if (filter === undefined && !isSelective(hub.scope)) {
+        remaining = countBehind(hub, last.key, range);
+      }
     }
     const items = concatBytes(
-      objects.flatMap(({ body }, i) => encoding.formatListItem(body, i === 0)),
+      objects.flatMap(({ body }, i) =>
+        encoding.formatListItem(showItem(view, encoding, body), i === 0)
+      ),
     );
-    const opening = encoding.formatListOpening(head, items.length);
+    const opening = encoding.formatListOpening(head, items.length, remaining);
     const body = concatBytes([opening, items, encoding.listClosing]);
     return new Response(body as Uint8Array<ArrayBuffer>, { headers });
   } catch (error) {
@@ -96,8 +80,7 @@ export function listHub(hub: Hub, options: ListOptions): Response {
 
 function takePage(
   snapshot: Snapshot,
-  limit: number,
-  filter: (object: StoredObject) => boolean,
+  { limit, filter = () => true }: ListOptions,
 ): { objects: StoredObject[]; more: boolean } {
   using _ = snapshot;
   const objects: StoredObject[] = [];
@@ -110,4 +93,13 @@ function takePage(
       objects.push(object);
     }
   }
+}
+
+function isSelective({ labelSelector, fieldSelector }: Scope): boolean {
+  return labelSelector !== "" || fieldSelector !== "";
+}
+
+function countBehind(hub: Hub, key: string, { before }: View["range"] = {}): number {
+  return [...hub.content.versions().keys()]
+    .filter((each) => each > key && (before === undefined || each < before)).length;
 }

@@ -4,15 +4,14 @@ import { concatBytes } from "../../kube/codec/json.ts";
 import type { ListHead } from "../../kube/codec/list.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
 import type { Hub } from "../hub/hub.ts";
+import { showItem, type View } from "../hub/view.ts";
 import { DamagedError } from "../store/rows.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 
 /** What a streamed list shows. */
 export interface StreamedList {
   head: ListHead;
-  /** Keys from here (exclusive) up to there (exclusive). */
-  range?: { after?: string; before?: string };
-  filter: (object: StoredObject) => boolean;
+  view: View;
 }
 
 /**
@@ -23,9 +22,10 @@ export interface StreamedList {
  */
 export function streamList(hub: Hub, list: StreamedList): ReadableStream<Uint8Array> {
   const { content, encoding } = hub;
+  const { range } = list.view;
   // Nothing can change between the two: they show the same moment.
-  const snapshot = content.snapshot(list.range);
-  const measured = encoding.sizedLists ? content.snapshot(list.range) : undefined;
+  const snapshot = content.snapshot(range);
+  const measured = encoding.sizedLists ? content.snapshot(range) : undefined;
   const dispose = () => {
     snapshot[Symbol.dispose]();
     measured?.[Symbol.dispose]();
@@ -63,14 +63,16 @@ function slicesOf(snapshot: Snapshot): Iterable<StoredObject[]> {
 
 async function* pieces(
   encoding: Encoding,
-  { head, filter }: StreamedList,
+  { head, view }: StreamedList,
   slices: Iterable<StoredObject[]>,
   measured: Iterable<StoredObject[]> | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
+  const { filter = () => true } = view;
   let size = 0;
   for (const slice of measured ?? []) {
     for (const object of slice.filter(filter)) {
-      for (const part of encoding.formatListItem(object.body, false)) size += part.length;
+      const body = showItem(view, encoding, object.body);
+      for (const part of encoding.formatListItem(body, false)) size += part.length;
     }
     await nextTurn();
   }
@@ -78,7 +80,7 @@ async function* pieces(
   let first = true;
   for (const slice of slices) {
     for (const { body } of slice.filter(filter)) {
-      parts.push(...encoding.formatListItem(body, first));
+      parts.push(...encoding.formatListItem(showItem(view, encoding, body), first));
       first = false;
     }
     if (parts.length > 0) yield concatBytes(parts);

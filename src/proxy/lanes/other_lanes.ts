@@ -1,51 +1,14 @@
-import { type Answer, toAnswer, toResponse } from "../../kube/answer.ts";
+import { type Answer, toResponse } from "../../kube/answer.ts";
 import { encodingOf } from "../../kube/codec/encodings.ts";
 import { objectKey } from "../../kube/object_meta.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
-import { discoveryKey } from "../store/kept.ts";
-import {
-  describeRequest,
-  isProven,
-  type LaneContext,
-  type LaneHandler,
-  prove,
-} from "./lane_context.ts";
+import { describeRequest, type LaneContext, type LaneHandler, prove } from "./lane_context.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
+import { rememberWrite } from "./written.ts";
 import { toWholeAnswer } from "../upstream/whole_answer.ts";
 
-/** Largest discovery or OpenAPI document that is kept. */
-const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
-
-/** Discovery, `/version`, OpenAPI: kept per path and Accept, the same for every caller. */
-export function createDiscoveryLane(context: LaneContext): LaneHandler {
-  const { forwarder, kept, marks, metrics } = context;
-  return async (request) => {
-    const accept = request.headers.get("accept");
-    try {
-      const response = await forwarder.read(request, { purpose: "short" });
-      prove(context, request, response);
-      metrics.answered("discovery", "cloud");
-      if (response.status !== 200 || !isProven(context, request)) return response;
-      const answer = await toAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
-      kept.keep(discoveryKey(request.path, accept), answer);
-      return toResponse(answer);
-    } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error;
-      const answer = isProven(context, request) ? kept.discovery(request.path, accept) : undefined;
-      if (answer === undefined) {
-        metrics.answered("discovery", "unknown");
-        return marks.unknown(`Cannot ${describeRequest(request)}`);
-      }
-      metrics.answered("discovery", "cache");
-      const headers = { ...answer.headers, ...marks.headers("discovery", answer.atMs) };
-      const etag = answer.headers.etag;
-      if (etag !== undefined && request.headers.get("if-none-match") === etag) {
-        return new Response(null, { status: 304, headers });
-      }
-      return toResponse({ ...answer, headers });
-    }
-  };
-}
+/** Largest answer to a write that is read. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** Writes: sent at most once; never a success that is lost. */
 export function createWriteLane(context: LaneContext): LaneHandler {
@@ -57,13 +20,18 @@ export function createWriteLane(context: LaneContext): LaneHandler {
       prove(context, request, response);
       metrics.answered("write", "cloud");
       const info = request.info as ResourceRequest;
-      if (info.verb === "delete" && response.ok) {
-        kept.forgetObject(request.caller.key, info, objectKey(namespaceOf(info), info.name));
-      }
       if (!response.ok) return response;
-      const answer = await toWholeAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
+      const answer = await toWholeAnswer(response, request.signal, MAX_ANSWER_BYTES)
+        .catch((error) => {
+          // Accepted all the same, whatever the rest of the answer would have said.
+          if (info.verb === "delete") {
+            kept.forgetObject(request.caller.key, info, objectKey(namespaceOf(info), info.name));
+          }
+          throw error;
+        });
       // From here on, the absence of this object in an older list proves nothing to this client.
       context.seen.see(request.caller.key, info, versionOf(answer));
+      rememberWrite(context, request, body, answer);
       return toResponse(answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;

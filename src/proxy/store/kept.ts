@@ -1,5 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { negotiate } from "../../kube/accept.ts";
+import { negotiate, parseAccept } from "../../kube/accept.ts";
 import type { Answer } from "../../kube/answer.ts";
 import { formatGvr, type Gvr } from "../../kube/request_info.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
@@ -83,12 +83,25 @@ export class KeptAnswers {
   discovery(path: string, accept: string | null): KeptAnswer | undefined {
     const exact = this.get(discoveryKey(path, accept));
     if (exact !== undefined) return exact;
-    const answers = this.#store.keptKeys(discoveryKey(path, "")).flatMap((key) =>
-      this.get(key) ?? []
-    );
-    const index = negotiate(accept, answers.map(({ headers }) => headers["content-type"] ?? ""));
-    return answers[index];
+    const prefix = discoveryKey(path, "");
+    const answers = this.#store.keptKeys(prefix).flatMap((key) => {
+      const answer = this.get(key);
+      return answer === undefined
+        ? []
+        : [{ answer, type: typeOf(answer, key.slice(prefix.length)) }];
+    }).sort((a, b) => b.answer.atMs - a.answer.atMs);
+    return answers[negotiate(accept, answers.map(({ type }) => type))]?.answer;
   }
+}
+
+/**
+ * The type of a document as its clients know it. Some of kube-apiserver's are called otherwise than what was
+ * asked for and given: `/openapi/v3` is JSON named text/plain.
+ */
+function typeOf({ headers }: KeptAnswer, asked: string): string {
+  const type = headers["content-type"] ?? "";
+  const [first] = parseAccept(asked);
+  return negotiate(asked, [type]) >= 0 || first === undefined ? type : first.text;
 }
 
 /** Key of a GET of one object. @param variant representation and subresource */

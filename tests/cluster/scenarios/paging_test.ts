@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ACCEPT, assertStatus, decode, type Decoded, namesOf } from "./compare.ts";
+import { linkIs } from "./outage.ts";
 import { type FetchPath, shareCloud } from "./site.ts";
 
 const scenario = await shareCloud();
@@ -69,6 +70,23 @@ scenario("S07 1,200 mirrored objects are 1,200 link-down, also after a restart",
   await offline(first);
   await first.stop();
   await offline(await site.proxy({}, { stateDir }));
+});
+
+scenario("S07 pages begun link-down go on in the cloud, at the same version", async (site) => {
+  await site.createMany(MANY.slice(0, 12));
+  const proxy = await site.proxy();
+  const path = site.path("configmaps");
+  await decode(proxy.fetch, `${path}?resourceVersion=0`);
+  await site.cluster.link.refuse();
+  const first = await decode(proxy.fetch, `${path}?limit=5`);
+  assert.equal(first.body.metadata.remainingItemCount, 7);
+  await site.cluster.link.restore();
+  await linkIs(proxy, "up");
+  await site.remove(MANY[6]!);
+  const token = encodeURIComponent(first.body.metadata.continue!);
+  const rest = await decode(proxy.fetch, `${path}?continue=${token}`);
+  assert.deepEqual(namesOf(rest.body), MANY.slice(5, 12));
+  assert.equal(rest.body.metadata.resourceVersion, first.body.metadata.resourceVersion);
 });
 
 scenario("S07 a list of which the last page never came is no list", async (site) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../poll.ts";
 import { ACCEPT, ACCEPT_ONE, assertSame, decode, namesOf } from "./compare.ts";
+import { noticeDown } from "./outage.ts";
 import { PATIENCE_MS, shareCloud, type Site } from "./site.ts";
 import { type Frame, WATCH_LIST, WatchClient } from "./watch_client.ts";
 import { customPath, installWidgets } from "./widgets.ts";
@@ -118,6 +119,9 @@ for (
     "nosuchthings",
     "nosuchthings?resourceVersion=0",
     "nosuchthings?watch=true",
+    "nodes",
+    "nodes?resourceVersion=0",
+    "nodes?watch=true",
     "configmaps?labelSelector=%21%21",
     "configmaps?labelSelector=%21%21&resourceVersion=0",
     "configmaps?fieldSelector=spec.x%3Dy&resourceVersion=0",
@@ -139,6 +143,22 @@ for (
     assertSame(await decode(proxy.fetch, path), real, path);
   });
 }
+
+scenario("S01 HEAD is what it is in the cloud", async (site) => {
+  await site.create("a");
+  const proxy = await site.proxy();
+  const paths = [site.path("configmaps"), site.path("configmaps", "a"), "/version", "/healthz"];
+  for (const path of paths) {
+    const [agent, real] = await Promise.all(
+      [proxy.fetch, site.direct].map((fetchPath) => fetchPath(path, { method: "HEAD" })),
+    );
+    assert.deepEqual(
+      [agent!.status, await agent!.text()],
+      [real!.status, await real!.text()],
+      path,
+    );
+  }
+});
 
 /** What happens to the objects while the watches are open; ends with the creation of `last`. */
 async function happen(site: Site): Promise<void> {
@@ -241,12 +261,18 @@ for (const representation of ["object", "metadata"] as const) {
 }
 
 scenario(
-  "S01 a watch from a forgotten resourceVersion is answered 200 and an ERROR 410",
+  "S01 a watch from a resourceVersion that nobody remembers is answered 200 and an ERROR 410",
   async (site) => {
-    await site.create("a");
+    const { resourceVersion } = (await site.create("a")).metadata;
+    await site.create("b");
     const proxy = await site.proxy();
-    const path = `${site.path("configmaps")}?watch=true&resourceVersion=1`;
+    const path = `${site.path("configmaps")}?watch=true&resourceVersion=${resourceVersion}`;
     await decode(proxy.fetch, `${site.path("configmaps")}?resourceVersion=0`);
+    // What the node never saw the cloud still knows.
+    await using past = await WatchClient.open(proxy.fetch, path);
+    await past.sees("ADDED", "b");
+    await site.cluster.link.refuse();
+    await noticeDown(proxy);
     await using watch = await WatchClient.open(proxy.fetch, path);
     await until("the watch to end", () => watch.state === "ended", { timeoutMs: PATIENCE_MS });
     const [error, ...more] = watch.frames;

@@ -49,6 +49,41 @@ export const WATCH_LIST_CASES: ContractCase[] = [
       assert.deepEqual((await watch.rest()).map(shortForm), ["ADDED a"]);
     },
   },
+  ...["", "&resourceVersion=0"].map((resourceVersion) => ({
+    name: `WATCH from the start${resourceVersion} with bookmarks is one with sendInitialEvents`,
+    async run(scratch: Scratch) {
+      const a = await scratch.createSecret("a");
+      await scratch.get(scratch.secrets(`?resourceVersion=${rvOf(a)}`));
+      await using watch = await scratch.watch(`allowWatchBookmarks=true${resourceVersion}`);
+      const frames = await watch.take(2);
+      assert.deepEqual(frames.map(shortForm), ["ADDED a", "BOOKMARK"]);
+      const { annotations } = frames[1]!.object.metadata;
+      assert.deepEqual(annotations, { "k8s.io/initial-events-end": "true" });
+    },
+  })),
+  ...["", "&resourceVersion=0"].map((resourceVersion) => ({
+    name: `WATCH with sendInitialEvents=false${resourceVersion} begins now`,
+    async run(scratch: Scratch) {
+      const a = await scratch.createSecret("a");
+      await scratch.get(scratch.secrets(`?resourceVersion=${rvOf(a)}`));
+      const query = "sendInitialEvents=false&resourceVersionMatch=NotOlderThan";
+      await using watch = await scratch.watch(`${query}${resourceVersion}`);
+      await scratch.createSecret("b");
+      assert.deepEqual((await watch.take(1)).map(shortForm), ["ADDED b"]);
+    },
+  })),
+  {
+    name: "WATCH with sendInitialEvents from the future is a 200 with one ERROR frame of code 504",
+    async run(scratch) {
+      await scratch.createSecret("a");
+      await using watch = await scratch.watch(`${WATCH_LIST}&resourceVersion=999999999999`);
+      const [frame, ...more] = await watch.rest();
+      assert.deepEqual(more, []);
+      const { code, reason, details } = frame!.object;
+      assert.deepEqual([frame!.type, code, reason], ["ERROR", 504, "Timeout"]);
+      assert.equal(details.causes[0].reason, "ResourceVersionTooLarge");
+    },
+  },
   ...([
     ["sendInitialEvents without a match", "sendInitialEvents=true"],
     ["sendInitialEvents with an exact match", "sendInitialEvents=true&resourceVersionMatch=Exact"],

@@ -8,6 +8,7 @@ import {
   readObjectMeta,
   stampResourceVersion,
   toListBody,
+  toPartialMetadata,
   toTypedBody,
 } from "./object.ts";
 import { createSelectorView } from "./selectable.ts";
@@ -26,6 +27,7 @@ export const PROTOBUF_ENCODING: Encoding = {
   readStatus,
   toListBody,
   toTypedBody,
+  toPartialMetadata,
   stampResourceVersion,
   createSelectorView,
   sizedLists: true,

@@ -41,6 +41,11 @@ export function findMeta(object: Uint8Array): Uint8Array {
   return meta;
 }
 
+/** An item of a list of `meta/v1.PartialObjectMetadata`, whose only field has the same number. @throws {SyntaxError} */
+export function toPartialMetadata(object: Uint8Array): Uint8Array {
+  return formatField(METADATA, findMeta(object));
+}
+
 /** Reads the metadata of an object, whether it stands alone or lies in a list. @throws {SyntaxError} */
 export function readObjectMeta(object: Uint8Array): ObjectMeta {
   const meta = { name: "", namespace: "", uid: "", resourceVersion: "" };

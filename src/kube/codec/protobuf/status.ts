@@ -13,12 +13,13 @@ const DETAILS = { name: 1, group: 2, kind: 3, causes: 4, retryAfterSeconds: 5, u
 const CAUSE = { reason: 1, message: 2, field: 3 } as const;
 
 /** A failure `Status`, byte for byte as Go writes it: empty texts are spelled out. */
-export function formatStatus({ code, reason, message, details }: StatusOptions): Uint8Array {
+export function formatStatus(options: StatusOptions): Uint8Array {
+  const { code, reason, message, details, continue: token = "" } = options;
   const fields = [
-    formatField(STATUS.metadata, formatText(1, ""), formatText(2, ""), formatText(3, "")),
+    formatField(STATUS.metadata, formatText(1, ""), formatText(2, ""), formatText(3, token)),
     formatText(STATUS.status, "Failure"),
     formatText(STATUS.message, message),
-    formatText(STATUS.reason, reason),
+    formatText(STATUS.reason, reason ?? ""),
     ...(details === undefined ? [] : [formatField(STATUS.details, formatDetails(details))]),
     formatNumber(STATUS.code, code),
   ];
@@ -26,7 +27,9 @@ export function formatStatus({ code, reason, message, details }: StatusOptions):
 }
 
 function formatDetails(
-  { name = "", group = "", kind = "", causes = [] }: NonNullable<StatusOptions["details"]>,
+  { name = "", group = "", kind = "", causes = [], retryAfterSeconds = 0 }: NonNullable<
+    StatusOptions["details"]
+  >,
 ): Uint8Array {
   return concatBytes([
     formatText(DETAILS.name, name),
@@ -37,10 +40,10 @@ function formatDetails(
         DETAILS.causes,
         formatText(CAUSE.reason, cause.reason),
         formatText(CAUSE.message, cause.message),
-        formatText(CAUSE.field, ""),
+        formatText(CAUSE.field, cause.field ?? ""),
       )
     ),
-    formatNumber(DETAILS.retryAfterSeconds, 0),
+    formatNumber(DETAILS.retryAfterSeconds, retryAfterSeconds),
     formatText(DETAILS.uid, ""),
   ]);
 }
