@@ -53,6 +53,8 @@ export interface Encoding {
   parseWatchEvent(frame: Uint8Array): WatchEvent;
   /** Reads the metadata of an object, whether it stands alone or lies in a list. @throws {SyntaxError} */
   readMeta(object: Uint8Array): ObjectMeta;
+  /** Kind and apiVersion of what stands alone; empty where it does not say. @throws {SyntaxError} */
+  readType(object: Uint8Array): ItemType;
   /** Reads a `Status` that stands alone. @throws {SyntaxError} */
   readStatus(object: Uint8Array): { code?: number; message?: string };
 

@@ -25,6 +25,10 @@ export const JSON_ENCODING: Encoding = {
   createFrameSplitter: () => new JsonFrameSplitter(),
   parseWatchEvent,
   readMeta: readObjectMeta,
+  readType: (object) => {
+    const read = jsonFieldReader(object);
+    return { kind: String(read("kind") ?? ""), apiVersion: String(read("apiVersion") ?? "") };
+  },
   readStatus: (object) => parseJson(object) as { code?: number; message?: string },
   toListBody,
   toTypedBody,

@@ -1,7 +1,9 @@
 import type { Answer } from "../../kube/answer.ts";
-import { parseJson, scanObject } from "../../kube/codec/json.ts";
+import type { EncodingName } from "../../kube/codec/encoding.ts";
+import { encodingOf } from "../../kube/codec/encodings.ts";
 import { objectKey } from "../../kube/object_meta.ts";
 import { namespaceOf, type ResourceRequest } from "../../kube/request_info.ts";
+import { jsonFieldReader } from "../../kube/selectable_fields.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
 import type { ProxyRequest } from "../upstream/forward.ts";
 import { objectAnswerKey } from "../store/kept.ts";
@@ -41,12 +43,15 @@ export function rememberWrite(
   if (query.has("dryRun") || mayBeDryRun(info, sent)) return;
   const written = readWritten(answer);
   if (info.verb === "delete" || info.verb === "deletecollection") {
-    // A Status of success has no object in it, and an encoding that is not read here tells none.
-    const named = info.verb === "delete" && (written ?? []).length === 0
-      ? [{ key: objectKey(namespaceOf(info), info.name), lingers: false }]
-      : written ?? [];
-    for (const { key, lingers } of named) {
-      if (!lingers && info.subresource === "") rememberGone(context, caller.key, info, key);
+    const named: Pick<Written, "key" | "fate">[] = [...written ?? []];
+    if (info.verb === "delete" && named.length === 0) {
+      // A Status of success has no object in it; of an answer that can't be read nothing is known.
+      const fate = written === undefined ? "unknown" : "gone";
+      named.push({ key: objectKey(namespaceOf(info), info.name), fate });
+    }
+    for (const { key, fate } of info.subresource === "" ? named : []) {
+      if (fate === "gone") rememberGone(context, caller.key, info, key);
+      if (fate === "unknown") context.kept.forgetObject(caller.key, info, key);
     }
   }
   const [object] = written ?? [];
@@ -66,10 +71,11 @@ function mayBeDryRun({ verb }: ResourceRequest, sent: Uint8Array | undefined): b
 interface Written {
   key: string;
   resourceVersion: string;
+  encoding: EncodingName;
   /** Kind and apiVersion, as in the answer. */
   type: string;
-  /** Marked for deletion, but not gone before its grace period or its finalizers end. */
-  lingers: boolean;
+  /** After a deletion: whether it `lingers` until its grace period or its finalizers end. */
+  fate: "gone" | "lingers" | "unknown";
 }
 
 /** Puts a written object in the place of the older answer to a GET of it, if one is kept. */
@@ -78,40 +84,39 @@ function refresh(
   caller: string,
   info: ResourceRequest,
   answer: Answer,
-  written: Written,
+  { key, resourceVersion, encoding, type }: Written,
 ): void {
-  const key = objectAnswerKey(caller, info, written.key, "object");
-  const known = kept.get(key);
+  const variant = encoding === "json" ? "object" : `object.${encoding}`;
+  const place = objectAnswerKey(caller, info, key, variant);
+  const known = kept.get(place);
   if (known === undefined) return;
-  const [before] = readWritten({ ...answer, body: known.body, headers: known.headers }) ?? [];
+  const [before] = readWritten(known) ?? [];
   // A subresource such as `scale` may be answered by something else.
-  if (before?.type !== written.type) return;
-  if (compareResourceVersions(written.resourceVersion, known.resourceVersion) <= 0) return;
-  kept.keep(key, { ...answer, status: 200 }, written.resourceVersion);
+  if (before?.type !== type) return;
+  if (compareResourceVersions(resourceVersion, known.resourceVersion) <= 0) return;
+  kept.keep(place, { ...answer, status: 200 }, resourceVersion);
 }
 
 /** The objects in an answer: of a list, its items; of a Status, none; undefined when it can't be read. */
 function readWritten({ body, headers }: Answer): Written[] | undefined {
-  const type = headers["content-type"] ?? "";
-  if (!type.startsWith("application/json") || type.includes("as=")) return undefined;
+  const contentType = headers["content-type"] ?? "";
+  const encoding = contentType.includes("as=") ? undefined : encodingOf(contentType);
+  if (encoding === undefined) return undefined;
   try {
-    const fields = scanObject(body);
-    const field = (name: string) => {
-      const range = fields.get(name);
-      return range === undefined ? undefined : parseJson(body.subarray(...range));
-    };
-    const kind = String(field("kind"));
+    const { kind, apiVersion } = encoding.readType(body);
+    const type = `${apiVersion} ${kind}`;
     if (kind === "Status") return [];
-    const items = field("items");
-    if (Array.isArray(items)) {
-      return items.map((item) => toWritten(item as Record<string, unknown>, kind));
+    const isList = kind.endsWith("List");
+    if (encoding.name !== "json") {
+      if (isList) return undefined;
+      const { name, namespace, resourceVersion } = encoding.readMeta(body);
+      const key = objectKey(namespace, name);
+      return [{ key, resourceVersion, encoding: encoding.name, type, fate: "unknown" }];
     }
-    return [
-      toWritten(
-        { metadata: field("metadata"), spec: field("spec") },
-        `${field("apiVersion")} ${kind}`,
-      ),
-    ];
+    const read = jsonFieldReader(body);
+    if (!isList) return [toWritten({ metadata: read("metadata"), spec: read("spec") }, type)];
+    const items = (read("items") ?? []) as Record<string, unknown>[];
+    return items.map((item) => toWritten(item, type));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -125,10 +130,12 @@ function toWritten(object: Record<string, unknown>, type: string): Written {
   // A Namespace has finalizers of its own.
   const { finalizers: own } = (object.spec ?? {}) as { finalizers?: unknown };
   const finalized = [metadata.finalizers, own].some((all) => Array.isArray(all) && all.length > 0);
+  const lingers = metadata.deletionTimestamp !== undefined && (graceful || finalized);
   return {
     key: objectKey(namespace, name),
     resourceVersion,
+    encoding: "json",
     type,
-    lingers: metadata.deletionTimestamp !== undefined && (graceful || finalized),
+    fate: lingers ? "lingers" : "gone",
   };
 }

@@ -201,34 +201,41 @@ for (const representation of ["object", "metadata"] as const) {
   );
 }
 
-scenario("S09 informers of parts of what is mirrored live through an outage", async (site) => {
-  await site.create("mine", { labels: { tier: "front" } });
-  await site.create("other", { labels: { tier: "back" } });
-  const proxy = await site.proxy();
-  const start = (more: Record<string, string>) =>
-    site.use(site.cluster.informer({
-      kubeconfig: proxy.kubeconfig("admin"),
-      resource: "configmaps",
-      contentType: "application/json",
-      ...more,
-    }));
-  const isSynced = ({ type }: InformerLine) => type === "synced";
-  await start({}).waitFor(isSynced, PATIENCE_MS);
-  await site.cluster.link.refuse();
-  await noticeDown(proxy);
-  const part = start({ namespace: site.namespace, labelSelector: "tier=front" });
-  await part.waitFor(isSynced, PATIENCE_MS);
-  assert.deepEqual(Object.keys((await part.store()).keys), [`${site.namespace}/mine`]);
-  await site.cluster.link.restore();
-  await linkIs(proxy, "up");
-  await site.patch("other", { metadata: { labels: { tier: "front" } } });
-  await site.patch("mine", { metadata: { labels: { tier: "back" } } });
-  const saw = (type: "add" | "delete", name: string) => (line: InformerLine) =>
-    line.type === type && line.key === `${site.namespace}/${name}`;
-  await part.waitFor(saw("add", "other"), PATIENCE_MS);
-  await part.waitFor(saw("delete", "mine"), PATIENCE_MS);
-  assert.deepEqual(Object.keys((await part.store()).keys), [`${site.namespace}/other`]);
-});
+for (const contentType of ["application/json", "application/vnd.kubernetes.protobuf"]) {
+  scenario(
+    `S09 informers of parts of what is mirrored live through an outage (${contentType})`,
+    async (site) => {
+      await site.create("mine", { labels: { tier: "front" } });
+      await site.create("other", { labels: { tier: "back" } });
+      const proxy = await site.proxy();
+      const start = (more: Record<string, string>) =>
+        site.use(site.cluster.informer({
+          kubeconfig: proxy.kubeconfig("admin"),
+          resource: "configmaps",
+          contentType,
+          ...more,
+        }));
+      const isSynced = ({ type }: InformerLine) => type === "synced";
+      await start({}).waitFor(isSynced, PATIENCE_MS);
+      await site.cluster.link.refuse();
+      await noticeDown(proxy);
+      const part = start({ namespace: site.namespace, labelSelector: "tier=front" });
+      await part.waitFor(isSynced, PATIENCE_MS);
+      assert.deepEqual(Object.keys((await part.store()).keys), [`${site.namespace}/mine`]);
+      await site.cluster.link.restore();
+      await linkIs(proxy, "up");
+      await site.patch("other", { metadata: { labels: { tier: "front" } } });
+      await site.patch("mine", { metadata: { labels: { tier: "back" } } });
+      const saw = (type: "add" | "delete", name: string) => (line: InformerLine) =>
+        line.type === type && line.key === `${site.namespace}/${name}`;
+      await part.waitFor(saw("add", "other"), PATIENCE_MS);
+      await part.waitFor(saw("delete", "mine"), PATIENCE_MS);
+      assert.deepEqual(Object.keys((await part.store()).keys), [`${site.namespace}/other`]);
+      // One hub served them both.
+      assert.equal(await proxy.metric("edge_agent_proxy_scopes_count"), 1);
+    },
+  );
+}
 
 scenario("S13 kubectl get -w shows what is held link-down", async (site) => {
   await site.create("a");

@@ -1,7 +1,7 @@
 import type { Encoding } from "../encoding.ts";
 import { PROTOBUF_TYPE } from "../../content_type.ts";
 import { INITIAL_EVENTS_END } from "../../watch_event.ts";
-import { ENVELOPE_END } from "./envelope.ts";
+import { ENVELOPE_END, parseEnvelope } from "./envelope.ts";
 import { formatListItem, formatListOpening, ProtobufListSplitter } from "./list.ts";
 import {
   formatBookmarkObject,
@@ -24,6 +24,7 @@ export const PROTOBUF_ENCODING: Encoding = {
   createFrameSplitter: () => new ProtobufFrameSplitter(),
   parseWatchEvent,
   readMeta: readObjectMeta,
+  readType: (object) => parseEnvelope(object).type,
   readStatus,
   toListBody,
   toTypedBody,
