@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import type { InformerLine } from "../informer.ts";
 import { ACCEPT, ACCEPT_ONE, assertSame, decode, namesOf } from "./compare.ts";
 import { linkIs, noticeDown } from "./outage.ts";
-import { note, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
+import {
+  fetchRaw,
+  GO_ACCEPT,
+  METADATA_ACCEPT,
+  METADATA_ACCEPT_ONE,
+  parseList,
+  PROTOBUF,
+  ProtobufWatch,
+} from "./protobuf_client.ts";
+import { type FetchPath, note, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
 import { WATCH_LIST, WatchClient } from "./watch_client.ts";
 
 const scenario = await shareCloud();
@@ -200,6 +209,36 @@ for (const representation of ["object", "metadata"] as const) {
     },
   );
 }
+
+scenario("S06 protobuf out of what is mirrored is the cloud's, byte for byte", async (site) => {
+  await site.create("a", { labels: { tier: "front" } });
+  await site.create("b", { labels: { tier: "back" } });
+  const proxy = await site.proxy();
+  const all = "/api/v1/configmaps?resourceVersion=0";
+  assert.equal((await fetchRaw(proxy.fetch, all, GO_ACCEPT)).contentType, PROTOBUF);
+  const part = `${site.path("configmaps")}?labelSelector=tier%3Dfront`;
+  for (
+    const [accept, one] of [[GO_ACCEPT, GO_ACCEPT], [METADATA_ACCEPT, METADATA_ACCEPT_ONE]] as const
+  ) {
+    const list = async (fetchPath: FetchPath) =>
+      parseList((await fetchRaw(fetchPath, `${part}&resourceVersion=0`, accept)).bytes);
+    const [agent, real] = [await list(proxy.fetch), await list(site.direct)];
+    assert.deepEqual([agent.type, agent.items], [real.type, real.items]);
+    const watch = async (fetchPath: FetchPath) =>
+      site.use(await ProtobufWatch.open(fetchPath, `${part}&watch=true&resourceVersion=0`, one));
+    const watches = [await watch(proxy.fetch), await watch(site.direct)];
+    await site.patch("b", { metadata: { labels: { tier: "front" } } });
+    await site.patch("a", { metadata: { labels: { tier: "back" } } });
+    for (const each of watches) await each.waitFor("all", ({ length }) => length === 3);
+    assert.deepEqual(watches[0]!.frames, watches[1]!.frames);
+    assert.deepEqual(watches[0]!.frames.map(({ type }) => type), ["ADDED", "ADDED", "DELETED"]);
+    await site.patch("b", { metadata: { labels: { tier: "back" } } });
+    await site.patch("a", { metadata: { labels: { tier: "front" } } });
+    // The next round begins where this one did.
+    for (const each of watches) await each.waitFor("the end", ({ length }) => length === 5);
+  }
+  assert.equal(await proxy.metric("edge_agent_proxy_scopes_count"), 1);
+});
 
 for (const contentType of ["application/json", "application/vnd.kubernetes.protobuf"]) {
   scenario(

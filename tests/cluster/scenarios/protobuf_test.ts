@@ -342,6 +342,9 @@ scenario("S01 a protobuf watch from a forgotten version ends with an ERROR 410",
   await site.create("a");
   const proxy = await site.proxy();
   await fetchRaw(proxy.fetch, `${site.path("configmaps")}?resourceVersion=0`, PROTOBUF);
+  // Before that, the cloud is asked, which remembers more.
+  await site.cluster.link.refuse();
+  await noticeDown(proxy);
   const path = `${site.path("configmaps")}?watch=true&resourceVersion=1`;
   await using watch = await ProtobufWatch.open(proxy.fetch, path, PROTOBUF);
   await watch.waitFor("the error", (frames) => frames.length > 0);
