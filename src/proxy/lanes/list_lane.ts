@@ -119,7 +119,7 @@ export function createListLane(context: LaneContext): LaneHandler {
         if (wanted === "0" || await scopes.reaches(hub, wanted, signal)) {
           return serve(request, { hub, view });
         }
-        return statusResponse(tooLargeResourceVersion(wanted, hub.resourceVersion));
+        // The version may be that of another resource: the cloud can tell, where this hub was told nothing.
       }
       if (state === "unknown") return fromCache(request, asked);
     }

@@ -134,6 +134,8 @@ async function serveContent(
   // As the apiserver's SetListOptionsDefaults: who watches from the start gets what is there.
   const sendInitialEvents = asked ?? fromStart;
   if (sendInitialEvents && !fromStart && !await scopes.reaches(hub, wanted, request.signal)) {
+    // The version may be that of another resource, about which the hub was told nothing.
+    if (link.isOpen) return await passWatch(context, request, { purpose: "watch" });
     return errorWatch(hub.encoding, tooLargeResourceVersion(wanted, hub.resourceVersion));
   }
   const offline = !link.isOpen || hub.freshness === "declared";

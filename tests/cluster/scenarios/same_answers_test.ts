@@ -113,6 +113,24 @@ scenario(
   },
 );
 
+scenario("S01 a version of another resource is no version of the future", async (site) => {
+  await populate(site);
+  const proxy = await site.proxy();
+  const path = site.path("configmaps");
+  await decode(proxy.fetch, `${path}?resourceVersion=0`);
+  // Nothing of this tells the mirror how far the cloud is.
+  await site.cloud(site.path("secrets"), {
+    method: "POST",
+    body: JSON.stringify({ metadata: { name: "later" } }),
+  });
+  const { resourceVersion } = (await site.cloud(site.path("secrets"))).metadata;
+  const list = `${path}?resourceVersion=${resourceVersion}&resourceVersionMatch=NotOlderThan`;
+  assertSame(await decode(proxy.fetch, list), await decode(site.direct, list), list);
+  const watched = `${path}?${WATCH_LIST}&resourceVersion=${resourceVersion}`;
+  await using watch = await WatchClient.open(proxy.fetch, watched);
+  await watch.seesInitialEventsEnd();
+});
+
 for (
   const query of [
     "configmaps/nobody",
