@@ -65,12 +65,13 @@ export function findBest(
 export function findMirror(source: ContentSource, scope: Scope): Content | undefined {
   const { scopes } = source;
   if (scope.representation === "table" || scopes.isReflected(scope)) return undefined;
-  return newest(
-    widerHubs(source, scope).filter(({ hub }) =>
-      scopes.isReflected(hub.scope) && hub.freshness !== "stale" && hub.refusal === undefined
-    ),
-    ({ hub }) => hub,
+  const mirrored = widerHubs(source, scope).filter(({ hub }) =>
+    scopes.isReflected(hub.scope) && hub.freshness !== "stale" && hub.refusal === undefined
   );
+  const found = newest(mirrored, ({ hub }) => hub);
+  // Asked for just now: it is not idle.
+  if (found !== undefined) scopes.hub(found.hub.scope);
+  return found;
 }
 
 /** The objects behind the rows of a Table. */

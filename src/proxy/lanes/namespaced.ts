@@ -1,6 +1,7 @@
 import { parseJson } from "../../kube/codec/json.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { KeptAnswers } from "../store/kept.ts";
+import { DamagedError } from "../store/rows.ts";
 
 /**
  * Whether the objects of a hub over all namespaces lie in namespaces, by what it holds or else by what the
@@ -8,9 +9,15 @@ import type { KeptAnswers } from "../store/kept.ts";
  */
 export function isNamespaced(hub: Hub, kept: KeptAnswers): boolean {
   const { group, version, resource } = hub.scope;
-  using snapshot = hub.content.snapshot();
-  const [first] = snapshot.next();
-  if (first !== undefined) return first.key.includes("/");
+  try {
+    using snapshot = hub.content.snapshot();
+    const [first] = snapshot.next();
+    if (first !== undefined) return first.key.includes("/");
+  } catch (error) {
+    if (!(error instanceof DamagedError)) throw error;
+    hub.damaged(error.key);
+    return false;
+  }
   const path = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
   const answer = kept.discovery(path, "application/json");
   if (answer === undefined) return false;
