@@ -47,7 +47,14 @@ Deno.test.each([
     name: "an upstream without an address",
     text: "proxy:\n  upstream: {caFile: /ca.crt}\n",
     want: [
-      `:2:3 proxy.upstream needs "kubeconfig" or "server" to know where the kube-apiserver is`,
+      `:2:3 proxy.upstream needs "kubeconfig", "server" or "servers" to know where the kube-apiserver is`,
+    ],
+  },
+  {
+    name: "servers of which one is not safe",
+    text: "proxy:\n  upstream: {server: 'https://a:1', servers: ['https://b:1', 'http://c:1']}\n",
+    want: [
+      `:2:62 proxy.upstream.servers[1] must be as safe as the others: either all are https:// or none is (it is "http://c:1")`,
     ],
   },
   {
@@ -143,7 +150,7 @@ proxy:
     `:2:7 log.level must be one of "debug", "info", "warn", "error" (it is "verbose")`,
     `:4:3 proxy.listen must be host:port, such as "127.0.0.1:51003" (it is 51003)`,
     `:5:14 proxy.upstream.caFile must be an absolute path, such as "/etc/edge-agent/ca.crt" (it is "ca.crt")`,
-    `:5:3 proxy.upstream needs "kubeconfig" or "server" to know where the kube-apiserver is`,
+    `:5:3 proxy.upstream needs "kubeconfig", "server" or "servers" to know where the kube-apiserver is`,
     `:7:23 proxy.identities[0].certfile is no known key (it is "/c"): did you mean "proxy.identities[0].certFile"?`,
     `:7:7 proxy.identities[0] needs a credential for the cloud: one of "kubeconfig", "certFile" (with "keyFile") and "tokenFile"`,
     `:8:7 proxy.identities[1] must be a section of keys (it is 7)`,

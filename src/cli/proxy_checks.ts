@@ -15,8 +15,8 @@ export function checkProxy(section: unknown, issues: Issues): void {
     issues.addIssue({ code: "custom", path, message });
 
   const { upstream, plain } = section;
-  if (isSection(upstream) && upstream.kubeconfig === undefined && upstream.server === undefined) {
-    add(["upstream"], `needs "kubeconfig" or "server" to know where the kube-apiserver is`);
+  if (isSection(upstream)) {
+    checkServers(upstream, (path, message) => add(["upstream", ...path], message));
   }
 
   const identities = Array.isArray(section.identities) ? section.identities : [];
@@ -63,6 +63,21 @@ function checkCommonNames(
   if (canVerify && names.every((name) => name === undefined)) {
     add(["clientCA"], `needs a "commonName" in one of proxy.identities, or it would know nobody`);
   }
+}
+
+function checkServers(
+  { kubeconfig, server, servers }: Record<string, unknown>,
+  add: (path: (string | number)[], message: string) => void,
+): void {
+  const more = Array.isArray(servers) ? servers.map(String) : [];
+  if (kubeconfig === undefined && server === undefined && more.length === 0) {
+    return add([], `needs "kubeconfig", "server" or "servers" to know where the kube-apiserver is`);
+  }
+  const first = server ?? more[0];
+  more.forEach((url, i) => {
+    if (/^https:/.test(String(first)) === /^https:/.test(url)) return;
+    add(["servers", i], `must be as safe as the others: either all are https:// or none is`);
+  });
 }
 
 function checkCredential(identity: Record<string, unknown>, add: (message: string) => void): void {

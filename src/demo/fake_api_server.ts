@@ -33,6 +33,8 @@ export interface FakeApiServerOptions {
   firstResourceVersion?: number;
   /** Events kept for watches to resume from. Default 10,000. */
   maxEvents?: number;
+  /** Of another fake, whose cluster this one serves too. */
+  store?: FakeStore;
   /** Served beside {@linkcode RESOURCES}. */
   resources?: FakeResource[];
   /** Adds routes of a test; they come before all others. */
@@ -64,9 +66,10 @@ export class FakeApiServer implements AsyncDisposable {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#resources = [...RESOURCES, ...options.resources ?? []];
-    this.store = new FakeStore(this.#clock, options);
+    this.store = options.store ?? new FakeStore(this.#clock, options);
     this.audit = new FakeAudit(this.#clock);
     for (const name of ["default", "kube-node-lease", "kube-public", "kube-system"]) {
+      if (options.store) break;
       this.create("namespaces", {
         metadata: { name, labels: { "kubernetes.io/metadata.name": name } },
         spec: { finalizers: ["kubernetes"] },
@@ -184,10 +187,8 @@ export class FakeApiServer implements AsyncDisposable {
 
   #addRoutes(): void {
     const app = this.#app;
-    for (const path of ["/healthz", "/livez", "/readyz"]) {
-      app.get(path, (c) => c.text("ok"));
-      app.get(`${path}/*`, (c) => c.text("ok"));
-    }
+    const health = ["/healthz", "/livez", "/readyz"].flatMap((path) => [path, `${path}/*`]);
+    app.on("GET", health, (c) => c.text("ok"));
     app.get("/version", (c) => c.text(`${JSON.stringify(VERSION, null, 2)}`, 200, JSON_TYPE));
     app.all("*", async (c) => {
       const url = new URL(c.req.url);

@@ -113,6 +113,11 @@ export class FaultLink implements AsyncDisposable {
     this.#down.cutAtBytes = this.#down.bytes + bytesDown;
   }
 
+  /** A NAT forgets the connections of now: they stay open and silent for ever, while new ones live. */
+  forget(): void {
+    for (const pipe of this.#pipes.keys()) pipe.freeze();
+  }
+
   /** Resolves once all connections are closed. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unlisten();

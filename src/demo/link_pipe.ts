@@ -74,6 +74,8 @@ export class Direction {
 export class LinkPipe {
   readonly #client: TcpSocket;
   readonly #gate: Gate;
+  /** This connection's own: shut when the network forgot it. */
+  readonly #own = new Gate();
   readonly #dropped = new AbortController();
   #server: TcpSocket | undefined;
 
@@ -99,6 +101,11 @@ export class LinkPipe {
     }
   }
 
+  /** Stays open, but no byte gets through any more. */
+  freeze(): void {
+    this.#own.shut();
+  }
+
   /** Closes both sides at once. */
   drop(): void {
     this.#dropped.abort();
@@ -113,6 +120,7 @@ export class LinkPipe {
     while (!signal.aborted) {
       const buffer = new Uint8Array(direction.chunkBytes);
       const length = await from.read(buffer);
+      await this.#own.pass(signal);
       await this.#gate.pass(signal);
       if (length === null) {
         await arrivals;
@@ -132,6 +140,7 @@ export class LinkPipe {
   }
 
   async #deliver(bytes: Uint8Array, to: TcpSocket, direction: Direction): Promise<void> {
+    await this.#own.pass(this.#dropped.signal);
     await this.#gate.pass(this.#dropped.signal);
     if (this.#dropped.signal.aborted) return;
     const part = bytes.subarray(0, Math.max(0, direction.cutAtBytes - direction.bytes));

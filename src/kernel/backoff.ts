@@ -4,7 +4,7 @@ import type { Clock } from "./clock.ts";
 export interface BackoffOptions {
   /** First delay. Default 800, as client-go's reflector. */
   minDelayMs?: number;
-  /** Longest delay. Default 30,000, as client-go's reflector. */
+  /** Longest delay, jitter included. Default 30,000, as client-go's reflector. */
   maxDelayMs?: number;
   /** 0 to 1 exclusive source of jitter. Default `Math.random`. */
   random?: () => number;
@@ -12,7 +12,8 @@ export interface BackoffOptions {
 
 /**
  * Exponential back-off with jitter, reset by the caller after a success. A delay lies between the
- * nominal one and twice that, as in client-go's `wait.Backoff{Factor: 2, Jitter: 1}`.
+ * nominal one and twice that, as in client-go's `wait.Backoff{Factor: 2, Jitter: 1}`. The nominal one ends at
+ * half of the longest, so that those who failed together don't come back together, however long it takes.
  */
 export class Backoff {
   readonly #clock: Clock;
@@ -36,8 +37,9 @@ export class Backoff {
 
   /** The next delay in ms; each call is one more failure. */
   next(): number {
-    const nominal = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** this.#attempt);
-    if (nominal < this.#maxDelayMs) this.#attempt++;
+    const longestMs = Math.max(this.#minDelayMs, this.#maxDelayMs / 2);
+    const nominal = Math.min(longestMs, this.#minDelayMs * 2 ** this.#attempt);
+    if (nominal < longestMs) this.#attempt++;
     return Math.min(this.#maxDelayMs, nominal * (1 + this.#random()));
   }
 

@@ -6,9 +6,18 @@ import { Backoff } from "./backoff.ts";
 const delays = (backoff: Backoff, count: number) =>
   Array.from({ length: count }, () => backoff.next());
 
-Deno.test("next() doubles from client-go's 800 ms up to 30 s when there is no jitter", () => {
+Deno.test("next() doubles from client-go's 800 ms up to half of 30 s when there is no jitter", () => {
   const backoff = new Backoff(new FakeClock(), { random: () => 0 });
-  assert.deepEqual(delays(backoff, 8), [800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+  assert.deepEqual(delays(backoff, 7), [800, 1600, 3200, 6400, 12800, 15000, 15000]);
+});
+
+Deno.test("next() still has jitter at its longest", () => {
+  const jitters = [0, 0.25, 0.5, 0.999];
+  const longest = jitters.map((jitter) => {
+    const backoff = new Backoff(new FakeClock(), { random: () => jitter });
+    return Math.round(delays(backoff, 20).at(-1)!);
+  });
+  assert.deepEqual(longest, [15_000, 18_750, 22_500, 29_985]);
 });
 
 Deno.test("next() starts over after reset()", () => {
@@ -36,7 +45,7 @@ Deno.test("next() lies between the nominal delay and twice that, and below the m
         random: () => jitters[tries]!,
       });
       for (; tries < jitters.length; tries++) {
-        const nominal = Math.min(maxDelayMs, minDelayMs * 2 ** tries);
+        const nominal = Math.min(Math.max(minDelayMs, maxDelayMs / 2), minDelayMs * 2 ** tries);
         const delay = backoff.next();
         assert.ok(delay >= nominal && delay <= Math.min(maxDelayMs, 2 * nominal), `${delay}`);
       }
@@ -46,7 +55,7 @@ Deno.test("next() lies between the nominal delay and twice that, and below the m
 
 Deno.test("next() stays finite after any number of failures", () => {
   const backoff = new Backoff(new FakeClock(), { random: () => 0.999 });
-  assert.equal(delays(backoff, 5_000).at(-1), 30_000);
+  assert.equal(delays(backoff, 5_000).at(-1), 15_000 * 1.999);
 });
 
 Deno.test.each([

@@ -13,6 +13,9 @@ export interface Answer {
 /** Most that is read of an answer that says no. */
 const MAX_REFUSAL_BYTES = 256 * 1024;
 
+/** Nobody can switch an agent off with a header. */
+const MAX_RETRY_AFTER_MS = 300_000;
+
 /** The API server answered, and the answer is no: 403, 404, 410, 429, … */
 export class RefusedError extends AgentError {
   readonly code = "refused";
@@ -23,9 +26,10 @@ export class RefusedError extends AgentError {
     this.answer = answer;
   }
 
-  /** Time the server asks to stay away, ms; 0 if it does not. */
+  /** Time the server asks to stay away, ms, at most five minutes; 0 if it does not. */
   get retryAfterMs(): number {
-    return (Number(this.answer.headers["retry-after"]) || 0) * 1_000;
+    const seconds = Number(this.answer.headers["retry-after"]) || 0;
+    return Math.min(MAX_RETRY_AFTER_MS, Math.max(0, seconds * 1_000));
   }
 }
 

@@ -27,6 +27,8 @@ Deno.test.each([
   { header: "3", want: 3_000 },
   { header: undefined, want: 0 },
   { header: "soon", want: 0 },
+  { header: "-5", want: 0 },
+  { header: "86400", want: 300_000 },
 ])("retryAfterMs is $want when Retry-After is $header", ({ header, want }) => {
   const headers: Record<string, string> = header === undefined ? {} : { "retry-after": header };
   const error = new RefusedError("list /x", { status: 429, headers, body: new Uint8Array(0) });

@@ -3,6 +3,7 @@ import { expectEncoding, ExpiredError, RefusedError, toAnswer } from "./answer.t
 import { chunksOf } from "./body.ts";
 import type { Encoding } from "./codec/encoding.ts";
 import type { ListHead } from "./codec/list.ts";
+import { type Pause, pauseAtLeast } from "./pause.ts";
 import { isResourceVersion } from "./resource_version.ts";
 import type { WatchEvent } from "./watch_event.ts";
 
@@ -54,9 +55,6 @@ export interface ReflectorSink {
   /** A try failed. */
   failed(error: unknown): void;
 }
-
-/** Paces the tries: resolves after `ms`, or when the link is back, or when `signal` aborts. */
-export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
 
 /** What a reflector works with. */
 export interface ReflectorOptions {
@@ -121,7 +119,8 @@ export class Reflector {
         const refused = error instanceof RefusedError;
         if (refused) sink.refused(error);
         else if (this.#progress && this.#expiries === 0) backoff.reset();
-        await pause(Math.max(refused ? error.retryAfterMs : 0, backoff.next()), signal);
+        const stayAwayMs = refused ? error.retryAfterMs : 0;
+        await pauseAtLeast(stayAwayMs, backoff.next(), this.#options, signal);
       }
     }
   }

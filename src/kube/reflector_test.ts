@@ -95,6 +95,7 @@ function start(answers: Answer[], sink = new ModelSink()) {
   const stop = new AbortController();
   const requests: { purpose: string; query: Record<string, string> }[] = [];
   const pauses: number[] = [];
+  let longestPauseMs = Infinity;
   const send: Send = async (pathAndQuery, { purpose, signal }) => {
     const query = Object.fromEntries(new URLSearchParams(pathAndQuery.split("?")[1]));
     requests.push({ purpose, query });
@@ -120,7 +121,7 @@ function start(answers: Answer[], sink = new ModelSink()) {
     backoff: new Backoff(clock, { random: () => 0 }),
     pause: (ms, signal) => {
       pauses.push(ms);
-      return clock.sleep(ms, signal);
+      return clock.sleep(Math.min(ms, longestPauseMs), signal);
     },
     monotonic: () => clock.monotonic(),
     random: () => 0,
@@ -131,6 +132,8 @@ function start(answers: Answer[], sink = new ModelSink()) {
     sink,
     requests,
     pauses,
+    /** The link comes back in the middle of every pause. */
+    wakePausesAfter: (ms: number) => void (longestPauseMs = ms),
     /** Lets `ms` pass. */
     settle: (ms = 0) => clock.advance(ms),
     async [Symbol.asyncDispose]() {
@@ -305,6 +308,15 @@ Deno.test("run() waits as long as Retry-After says when the server is too busy",
   await run.settle(6_999);
   assert.equal(run.requests.length, 1);
   await run.settle(1);
+  assert.equal(run.sink.log.at(-1), "commit 7: ");
+});
+
+Deno.test("run() stays away as long as Retry-After says though the link's return ends every pause", async () => {
+  await using run = start([status(429, { "retry-after": "7" }), list(7, [])]);
+  run.wakePausesAfter(500);
+  await run.settle(6_999);
+  assert.equal(run.requests.length, 1);
+  await run.settle(501);
   assert.equal(run.sink.log.at(-1), "commit 7: ");
 });
 

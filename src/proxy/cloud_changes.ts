@@ -5,7 +5,7 @@ import type { Scopes } from "./hub/scopes.ts";
 import type { Identities } from "./identity/identity.ts";
 import type { SeenVersions } from "./lanes/seen_versions.ts";
 import { type AskCloud, CloudIdentity } from "./link/cloud_identity.ts";
-import type { Link } from "./link/link.ts";
+import type { CloudLink } from "./link/cloud_link.ts";
 import type { ServingPorts } from "./start_proxy.ts";
 import type { KeptAnswers } from "./store/kept.ts";
 import type { StateStore } from "./store/state_store.ts";
@@ -13,7 +13,7 @@ import type { Upstream } from "./upstream/upstream.ts";
 
 /** What is touched when the cloud is not the one that it was. */
 export interface CloudChangesOptions {
-  link: Link;
+  link: CloudLink;
   upstream: Upstream;
   identities: Identities;
   kept: KeptAnswers;

@@ -26,6 +26,11 @@ export const IdentityConfig = z.strictObject({
 });
 export type IdentityConfig = z.output<typeof IdentityConfig>;
 
+const ServerUrl = z.url({
+  protocol: /^https?$/,
+  error: "must be a URL like https://10.0.0.1:6443",
+});
+
 /** The `proxy` section. */
 export const ProxyConfig = z.strictObject({
   /** The TLS listener that clients take for the kube-apiserver. */
@@ -34,10 +39,15 @@ export const ProxyConfig = z.strictObject({
   upstream: z.strictObject({
     /** Takes server and CA from the current context of this kubeconfig. */
     kubeconfig: z.optional(FilePath),
-    server: z.optional(
-      z.url({ protocol: /^https?$/, error: "must be a URL like https://10.0.0.1:6443" }),
-    ),
+    server: z.optional(ServerUrl),
+    /** More servers of the same cluster, with the same authority and credentials: the nearest is used. */
+    servers: z.prefault(z.array(ServerUrl).check(z.maxLength(8)), []),
     caFile: z.optional(FilePath),
+    /**
+     * Remembers where the cluster says that its servers are (the EndpointSlice `default/kubernetes`),
+     * for when none of the configured ones answers. Over TLS only.
+     */
+    learn: z.prefault(z.boolean(), true),
   }),
   identities: z.prefault(z.array(IdentityConfig), []),
   /** PEM of the authorities whose client certificates say who a client is (Deno 2.9 or later). */

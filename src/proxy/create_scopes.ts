@@ -4,7 +4,7 @@ import { formatScope } from "./hub/scope.ts";
 import { Scopes } from "./hub/scopes.ts";
 import type { Identities } from "./identity/identity.ts";
 import type { CloudIdentity } from "./link/cloud_identity.ts";
-import type { Link } from "./link/link.ts";
+import type { CloudLink } from "./link/cloud_link.ts";
 import type { ServingPorts } from "./start_proxy.ts";
 import type { KeptAnswers } from "./store/kept.ts";
 import type { StateStore } from "./store/state_store.ts";
@@ -16,7 +16,7 @@ import { UnreachableError, type Upstream } from "./upstream/upstream.ts";
 export function createScopes(
   parts: {
     store: StateStore;
-    link: Link;
+    link: CloudLink;
     kept: KeptAnswers;
     upstream: Upstream;
     identities: Identities;

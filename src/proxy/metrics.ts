@@ -15,6 +15,9 @@ export interface ProxyMetrics {
   relists: Counter;
   reflectorFailures: Counter<"code">;
   linkState: Gauge<"state">;
+  linkLost: Counter;
+  failovers: Counter<"why">;
+  connectionsLost: Counter;
   journaled: Gauge;
   journalDelivered: Counter;
   journalDropped: Counter<"reason">;
@@ -94,6 +97,22 @@ export function createProxyMetrics(
       name: "edge_agent_proxy_link_state_info",
       help: "1 for the state that the link to the API server is in.",
       labelNames: ["state"],
+      registers,
+    }),
+    linkLost: new Counter({
+      name: "edge_agent_proxy_link_lost_total",
+      help: "Times that no API server could be reached any more.",
+      registers,
+    }),
+    failovers: new Counter({
+      name: "edge_agent_proxy_failovers_total",
+      help: "Moves to another API server: the former one failed, or was farther away.",
+      labelNames: ["why"],
+      registers,
+    }),
+    connectionsLost: new Counter({
+      name: "edge_agent_proxy_connections_lost_total",
+      help: "Connections given up because nothing came on them, while the link may have lived.",
       registers,
     }),
     journaled: new Gauge({

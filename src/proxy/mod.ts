@@ -3,6 +3,7 @@ import { errorMessage, UsageError } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
 import type { ProxyConfig } from "./config.ts";
 import { createProxyMetrics, type ProxyMetrics } from "./metrics.ts";
+import { createServerMetrics } from "./link/server_metrics.ts";
 import { proxyStatus } from "./proxy_status.ts";
 import { type RunningProxy, type ServingPorts, startProxy } from "./start_proxy.ts";
 
@@ -38,6 +39,7 @@ class LiteApiserver implements Proxy {
       () => this.#running?.scopes.size ?? 0,
       () => this.#running?.store.usage.usedBytes ?? 0,
     );
+    createServerMetrics(ports.registry, () => this.#running?.uplink.servers);
   }
 
   get url(): string {

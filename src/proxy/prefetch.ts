@@ -6,7 +6,7 @@ import type { ProxyConfig } from "./config.ts";
 import type { Forwarder } from "./upstream/forward.ts";
 import type { Caller } from "./identity/identity.ts";
 import { discoveryKey, hashKey, type KeptAnswers } from "./store/kept.ts";
-import type { Link } from "./link/link.ts";
+import type { CloudLink } from "./link/cloud_link.ts";
 
 /** What prefetching works with. */
 export interface PrefetchOptions {
@@ -15,7 +15,7 @@ export interface PrefetchOptions {
   caller: Caller;
   forwarder: Pick<Forwarder, "read">;
   kept: KeptAnswers;
-  link: Pick<Link, "isOpen" | "decided" | "pause">;
+  link: Pick<CloudLink, "isOpen" | "decided" | "pause">;
   clock: Clock;
   /** Called once per round with the number of documents that were new. */
   fetched(documents: number): void;

@@ -1,6 +1,6 @@
 import { formatGvr } from "../kube/request_info.ts";
 import type { Identities } from "./identity/identity.ts";
-import type { Link } from "./link/link.ts";
+import type { Cloud } from "./upstream/cloud.ts";
 import type { Scopes } from "./hub/scopes.ts";
 import type { Journal } from "./journal/journal.ts";
 
@@ -8,21 +8,21 @@ import type { StateStore } from "./store/state_store.ts";
 
 /** What `/status` shows of the proxy. */
 export function proxyStatus(
-  { url, plainUrl, server, link, scopes, store, journal, identities }: {
+  { url, plainUrl, uplink, scopes, store, journal, identities }: {
     url: string;
     plainUrl: string | undefined;
-    server: string;
-    link: Link;
+    uplink: Cloud;
     scopes: Scopes;
     journal: Journal;
     identities: Pick<Identities, "status">;
     store: StateStore;
   },
 ): Record<string, unknown> {
+  const link = uplink.servers;
   return {
     url,
     plainUrl,
-    server,
+    server: link.current.url,
     link: link.state,
     roundTripMs: link.roundTripMs,
     aliveAtMs: link.aliveAtMs,
@@ -36,6 +36,13 @@ export function proxyStatus(
       expiresAt: expiresAtMs === undefined ? undefined : new Date(expiresAtMs).toISOString(),
     })),
     store: { ...store.usage, state: store.failing ? "not written" : "written" },
+    servers: link.all.map((server) => ({
+      url: server.url,
+      current: server === link.current,
+      learned: server.learned,
+      ...server.link.state,
+      roundTripMs: server.link.roundTripMs,
+    })),
     scopes: scopes.hubs().map(({ hub, reflected }) => {
       const { scope, freshness, resourceVersion } = hub;
       const selector = [scope.labelSelector, scope.fieldSelector].filter((each) => each !== "");

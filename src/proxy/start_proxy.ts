@@ -8,7 +8,6 @@ import { serveHttpFront, serveHttps } from "../platform/https_server.ts";
 import { createProxyApp, type ProxyAppOptions } from "./app.ts";
 import { Announcement } from "./announcement.ts";
 import { createCloudIdentity } from "./cloud_changes.ts";
-import { Connections } from "./upstream/connections.ts";
 import { createScopes } from "./create_scopes.ts";
 import type { ProxyConfig } from "./config.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -21,13 +20,10 @@ import { startRotations } from "./identity/start_rotations.ts";
 import { KeptAnswers } from "./store/kept.ts";
 import { LastAlive, lastWritten } from "./link/last_alive.ts";
 import type { LaneContext } from "./lanes/lane_context.ts";
-import { Link } from "./link/link.ts";
-import { observeLink } from "./link/link_log.ts";
 import { servedHosts, serverUrl, writeKubeconfigs } from "./identity/local_clients.ts";
 import type { ProxyMetrics } from "./metrics.ts";
 import { OfflineMarks } from "./lanes/offline.ts";
 import { prefetch } from "./prefetch.ts";
-import { Prober } from "./link/prober.ts";
 import { createIdleScopes } from "./hub/idle_scopes.ts";
 import { dropLost } from "./hub/new_history.ts";
 import type { Scopes } from "./hub/scopes.ts";
@@ -35,9 +31,8 @@ import { SeenVersions } from "./lanes/seen_versions.ts";
 import { openStore } from "./store/open_store.ts";
 import type { StateStore } from "./store/state_store.ts";
 import { Renewals } from "./upstream/renewals.ts";
-import { Upstream } from "./upstream/upstream.ts";
+import { Cloud } from "./upstream/cloud.ts";
 import { Upgrader } from "./upstream/upgrader.ts";
-import { resolveServer } from "./upstream/upstream_server.ts";
 
 /** What a proxy works with once it serves. */
 export interface ServingPorts {
@@ -59,10 +54,9 @@ export interface RunningProxy extends AsyncDisposable {
   readonly url: string;
   /** `http://host:port` of the plain listener, if there is one. */
   readonly plainUrl: string | undefined;
-  /** URL of the cloud. */
-  readonly server: string;
+  /** Its servers, and the way to them. */
+  readonly uplink: Cloud;
   readonly store: StateStore;
-  readonly link: Link;
   readonly scopes: Scopes;
   readonly journal: Journal;
   readonly identities: Identities;
@@ -74,7 +68,8 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   const { listen, plain, upstream: upstreamConfig } = config;
   // Disposed in reverse: what is registered last is stopped first.
   await using stack = new AsyncDisposableStack();
-  const server = await resolveServer(upstreamConfig, fs);
+  const uplink = stack.use(await Cloud.open(upstreamConfig, ports));
+  const { servers: link, upstream } = uplink;
   await fs.mkdir(stateDir, 0o700);
   const listenerFiles = new ListenerFiles({
     fs,
@@ -86,12 +81,6 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   const texts = await listenerFiles.load();
   const writtenAtMs = await lastWritten(fs, stateDir);
   const store = stack.use(await openStore(config.store, ports, metrics.store));
-  const connections = new Connections(server);
-  const prober = stack.use(new Prober(server, connections, clock));
-  const link = new Link(clock, (timeoutMs, signal) => prober.probe(timeoutMs, signal), random);
-  const upstream = stack.use(new Upstream(server, connections, link));
-  observeLink(link, metrics, logger);
-
   const stop = new AbortController();
   const kept = new KeptAnswers(store, clock);
   const renewals = new Renewals();
@@ -114,6 +103,8 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     config,
     ports,
   );
+  // Another server may be back from an older backup than the one that was used.
+  link.onMove(() => cloud.doubt());
   const scopes: Scopes = createScopes(
     { store, link, kept, upstream, identities, renewals, cloud },
     config,
@@ -132,7 +123,7 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     clock,
     link,
     forwarder: new Forwarder(upstream, identities, link),
-    upgrader: new Upgrader(() => ({ ...server, link }), identities, dial),
+    upgrader: new Upgrader(() => upstream.server, identities, dial),
     identities,
     scopes,
     kept,
@@ -174,30 +165,30 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   }
 
   const background = Promise.all([
-    link.run(stop.signal),
     cloud.run(stop.signal),
     idle.run(stop.signal),
     replay.run(stop.signal),
     startPrefetch(context, config, logger, anew),
     startRotations(
       {
-        ...{ identities, tokens, connections, prober, renewals, listenerFiles, listener: tls },
+        ...{ identities, tokens, uplink, renewals, listenerFiles, listener: tls },
         writeKubeconfigs: writeAllKubeconfigs,
       },
       ports,
       stop.signal,
     ),
+    startLearning(uplink, context, config),
+    link.run(stop.signal),
   ]);
   stack.defer(async () => void await background);
   stack.defer(() => stop.abort());
-  logger.info("serving the API", { url, server: server.url, scopes: store.scopes().length });
+  logger.info("serving the API", { url, server: link.current.url, scopes: store.scopes().length });
   const held = stack.move();
   return {
     url,
     plainUrl,
-    server: server.url,
+    uplink,
     store,
-    link,
     scopes,
     journal,
     identities,
@@ -226,4 +217,14 @@ function startPrefetch(
     fetched: (documents) => logger.info("prefetched API discovery", { documents }),
     failed: (error) => logger.warn("cannot prefetch API discovery", { error }),
   }, stop);
+}
+
+/** The first identity speaks for the agent itself: it probes, and learns what it may. */
+function startLearning(uplink: Cloud, context: LaneContext, config: ProxyConfig): Promise<void> {
+  const { identities, forwarder, kept, stop } = context;
+  const [first] = config.identities;
+  if (first === undefined) return Promise.resolve();
+  const caller = identities.named(first.name);
+  uplink.probeAs(() => identities.credential(caller));
+  return uplink.learn({ caller, forwarder, kept }, stop);
 }

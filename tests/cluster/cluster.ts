@@ -12,7 +12,13 @@ import { buildCluster, type Built } from "./build.ts";
 import type { CertFiles } from "./certs.ts";
 import { CloudClient } from "./cloud_client.ts";
 import type { CommandResult } from "./command.ts";
-import { API_PORT, CONTROL_PLANE, type ControlPlaneName, etcdUrl } from "./command_lines.ts";
+import {
+  API_PORT,
+  CONTROL_PLANE,
+  type ControlPlaneName,
+  etcdUrl,
+  SECOND_API_PORT,
+} from "./command_lines.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { createCredentials, type Credentials, type User } from "./credentials.ts";
 import { compactNow } from "./etcd.ts";
@@ -98,6 +104,8 @@ export class Cluster implements AsyncDisposable {
   readonly folder: string;
   /** URL of the API server over the link. */
   readonly server: string;
+  /** URL over the link of the second API server, once it was started (`kube-apiserver-2`). */
+  readonly secondServer: string;
   /** URL of the API server by the back door, which works whatever the link does. */
   readonly backdoor: string;
   /** The node's end of the link: where the API server reaches a kubelet. */
@@ -125,6 +133,7 @@ export class Cluster implements AsyncDisposable {
     this.namespace = network.namespace;
     this.folder = network.folder;
     this.server = `https://${network.link.cloudAddress}:${API_PORT}`;
+    this.secondServer = `https://${network.link.cloudAddress}:${SECOND_API_PORT}`;
     this.backdoor = `https://${network.backdoor.cloudAddress}:${API_PORT}`;
     this.nodeAddress = network.link.rootAddress;
     this.caFile = credentials.ca.cert;

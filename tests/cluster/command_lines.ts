@@ -10,11 +10,16 @@ import type { CertFiles } from "./certs.ts";
 /** Processes that make the cloud, in the order of their start. */
 export const CONTROL_PLANE = ["etcd", "kube-apiserver", "kube-controller-manager"] as const;
 
+/** One more API server on the same etcd, for those who ask for it. */
+export const SECOND_APISERVER = "kube-apiserver-2";
+
 /** Name of one of the cloud's processes. */
-export type ControlPlaneName = typeof CONTROL_PLANE[number];
+export type ControlPlaneName = typeof CONTROL_PLANE[number] | typeof SECOND_APISERVER;
 
 /** Where the API server listens. */
 export const API_PORT = 6443;
+/** Where the second one does. */
+export const SECOND_API_PORT = 6444;
 /** First address of the service range: the API server's own service. */
 export const API_SERVICE_ADDRESS = "10.96.0.1";
 
@@ -44,7 +49,9 @@ export function argumentsOf(name: ControlPlaneName, site: Site): string[] {
     case "etcd":
       return etcd(site);
     case "kube-apiserver":
-      return apiserver(site);
+      return apiserver(site, API_PORT);
+    case "kube-apiserver-2":
+      return apiserver(site, SECOND_API_PORT);
     case "kube-controller-manager":
       return controllerManager(site);
   }
@@ -59,6 +66,8 @@ export function readinessOf(name: ControlPlaneName, site: Site): string {
       return `${etcdUrl(site)}/readyz`;
     case "kube-apiserver":
       return `https://${backdoorAddress}:${API_PORT}/readyz`;
+    case "kube-apiserver-2":
+      return `https://${backdoorAddress}:${SECOND_API_PORT}/readyz`;
     case "kube-controller-manager":
       return `https://${backdoorAddress}:${CONTROLLER_MANAGER_PORT}/healthz`;
   }
@@ -91,11 +100,11 @@ function etcd(site: Site): string[] {
   ];
 }
 
-function apiserver(site: Site): string[] {
+function apiserver(site: Site, port: number): string[] {
   return [
     `--etcd-servers=http://127.0.0.1:${ETCD_PORT}`,
     "--bind-address=0.0.0.0",
-    `--secure-port=${API_PORT}`,
+    `--secure-port=${port}`,
     `--advertise-address=${site.linkAddress}`,
     `--client-ca-file=${site.ca.cert}`,
     `--tls-cert-file=${site.serving.cert}`,

@@ -7,7 +7,13 @@
 import { join } from "node:path";
 import type { Built } from "./build.ts";
 import type { CloudClient } from "./cloud_client.ts";
-import { argumentsOf, type ControlPlaneName, readinessOf, type Site } from "./command_lines.ts";
+import {
+  argumentsOf,
+  type ControlPlaneName,
+  readinessOf,
+  SECOND_APISERVER,
+  type Site,
+} from "./command_lines.ts";
 import { until } from "./poll.ts";
 import { Process } from "./process.ts";
 
@@ -41,7 +47,11 @@ export class ControlPlane {
     if (this.#running.has(name)) throw new Error(`Cannot start ${name}: it runs already`);
     const process = new Process({
       name,
-      argv: [built.bin(name), ...argumentsOf(name, site), ...(extraArguments[name] ?? [])],
+      argv: [
+        built.bin(name === SECOND_APISERVER ? "kube-apiserver" : name),
+        ...argumentsOf(name, site),
+        ...(extraArguments[name] ?? []),
+      ],
       logFile: join(folder, `${name}.log`),
       namespace,
     });

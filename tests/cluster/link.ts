@@ -27,12 +27,25 @@ export class Link {
     this.#cable = cable;
   }
 
-  /** Drops every packet silently, in both directions, as a dead uplink does. */
-  async blackhole(): Promise<void> {
+  /** Drops every packet silently, in both directions, as a dead uplink does; of one server if told its port. */
+  async blackhole(port?: number): Promise<void> {
     const { cloudDevice } = this.#cable;
+    const [to, from] = port === undefined
+      ? ["", ""]
+      : [`-p tcp --dport ${port}`, `-p tcp --sport ${port}`];
     await this.#setRules([
-      `-A INPUT -i ${cloudDevice} -j DROP`,
-      `-A OUTPUT -o ${cloudDevice} -j DROP`,
+      `-A INPUT -i ${cloudDevice} ${to} -j DROP`,
+      `-A OUTPUT -o ${cloudDevice} ${from} -j DROP`,
+    ]);
+  }
+
+  /** Loses a share of all packets, in both directions. */
+  async lose(share: number): Promise<void> {
+    const { cloudDevice } = this.#cable;
+    const some = `-m statistic --mode random --probability ${share}`;
+    await this.#setRules([
+      `-A INPUT -i ${cloudDevice} ${some} -j DROP`,
+      `-A OUTPUT -o ${cloudDevice} ${some} -j DROP`,
     ]);
   }
 

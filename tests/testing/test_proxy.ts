@@ -31,7 +31,12 @@ export async function startTestProxy(
 ): Promise<TestProxy> {
   const ownDir = options.stateDir === undefined;
   const stateDir = options.stateDir ?? await Deno.makeTempDir({ prefix: "edge-agent-test-" });
-  const config = ProxyConfig.parse({ listen: "127.0.0.1:0", prefetch: "off", ...section });
+  const config = ProxyConfig.parse({
+    listen: "127.0.0.1:0",
+    prefetch: "off",
+    ...section,
+    upstream: { learn: false, ...section.upstream as Record<string, unknown> },
+  });
   const registry = new Registry();
   const proxy = createProxy(config, {
     clock: options.clock ?? systemClock,

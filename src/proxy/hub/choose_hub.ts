@@ -1,6 +1,6 @@
 import { RefusedError } from "../../kube/answer.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { Hub } from "./hub.ts";
 import type { Readiness } from "./readiness.ts";
 import type { Scope } from "./scope.ts";
@@ -36,7 +36,7 @@ export function isHeld(scopes: Scopes, scope: Scope): boolean {
  */
 export async function chooseHub(
   scopes: Scopes,
-  link: Link,
+  link: CloudLink,
   candidates: readonly Scope[],
   { need, resumed, signal }: HubNeed,
 ): Promise<{ hub: Hub; state: Readiness["state"] }> {

@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { isOfOneObject, keptRank, type Rank, scopeRank } from "../store/eviction_order.ts";
 import type { StateStore } from "../store/state_store.ts";
 import type { ProxyConfig } from "../config.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { ServingPorts } from "../start_proxy.ts";
 import type { Hub } from "./hub.ts";
 import type { Scope } from "./scope.ts";
@@ -12,7 +12,7 @@ import type { Scopes } from "./scopes.ts";
 export interface IdleScopesOptions {
   scopes: Scopes;
   store: StateStore;
-  link: Pick<Link, "isOpen" | "subscribe">;
+  link: Pick<CloudLink, "isOpen" | "subscribe">;
   clock: Clock;
   /** A mirrored scope that nobody asked for so long is no longer mirrored, and after as long again forgotten. */
   ttlMs: number;
@@ -135,7 +135,7 @@ export class IdleScopes {
 
 /** The watch over idle scopes, which tells the log and the metrics what it does; the store asks it for room. */
 export function createIdleScopes(
-  parts: { scopes: Scopes; store: StateStore; link: Link },
+  parts: { scopes: Scopes; store: StateStore; link: CloudLink },
   { idleScopeTtl }: ProxyConfig["store"],
   { clock, logger, metrics }: Pick<ServingPorts, "clock" | "logger" | "metrics">,
 ): IdleScopes {

@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { RefusedError } from "../../kube/answer.ts";
 import { compareResourceVersions } from "../../kube/resource_version.ts";
 import type { Hub } from "./hub.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 
 /** How a hub can serve. */
 export type Readiness =
@@ -19,7 +19,7 @@ const FRESH_ENOUGH_MS = 3_000;
 export async function whenReady(
   hub: Hub,
   need: "current" | "known",
-  link: Link,
+  link: CloudLink,
   signal: AbortSignal,
 ): Promise<Readiness> {
   for (;;) {
@@ -48,7 +48,7 @@ function isFinal(refusal: Error): boolean {
 export async function whenReaches(
   hub: Hub,
   resourceVersion: string,
-  { link, clock }: { link: Link; clock: Clock },
+  { link, clock }: { link: CloudLink; clock: Clock },
   signal: AbortSignal,
 ): Promise<boolean> {
   const behind = () => compareResourceVersions(hub.resourceVersion, resourceVersion) < 0;
@@ -61,7 +61,7 @@ export async function whenReaches(
 }
 
 /** Resolves at the next change of the hub or of the link. */
-function nextChange(hub: Hub, link: Link, signal: AbortSignal): Promise<void> {
+function nextChange(hub: Hub, link: CloudLink, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
       for (const stop of stops) stop();

@@ -4,7 +4,7 @@ import { Reflector, type Send } from "../../kube/reflector.ts";
 import { formatGvr, type Gvr } from "../../kube/request_info.ts";
 import type { WindowLimits } from "./event_window.ts";
 import { Hub } from "./hub.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import { type Readiness, whenReaches, whenReady } from "./readiness.ts";
 import { sinkOf } from "./reflector_sink.ts";
 import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
@@ -14,7 +14,7 @@ import type { StateStore } from "../store/state_store.ts";
 /** What the registry works with. */
 export interface ScopesOptions {
   store: StateStore;
-  link: Link;
+  link: CloudLink;
   clock: Clock;
   limits: WindowLimits;
   random: () => number;

@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { toAnswer } from "../../kube/answer.ts";
 import type { Fs } from "../../platform/fs.ts";
 import type { ProxyConfig } from "../config.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import { bearerCredential, hashToken } from "../upstream/credentials.ts";
 import { fromCloud } from "../upstream/forward.ts";
@@ -19,7 +19,7 @@ export interface IdentityParts {
   clock: Clock;
   stateDir: string;
   kept: KeptAnswers;
-  link: Pick<Link, "isOpen">;
+  link: Pick<CloudLink, "isOpen">;
   upstream: Pick<Upstream, "send">;
   renewals: Renewals;
   /** Aborts when the agent stops. */

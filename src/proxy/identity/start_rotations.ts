@@ -2,7 +2,7 @@ import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
 import type { HttpsServer } from "../../platform/https_server.ts";
 import type { ProxyMetrics } from "../metrics.ts";
-import type { Connections } from "../upstream/connections.ts";
+import type { Cloud } from "../upstream/cloud.ts";
 import type { Renewals } from "../upstream/renewals.ts";
 import type { Identities } from "./identity.ts";
 import type { ListenerFiles } from "./listener_files.ts";
@@ -13,9 +13,7 @@ import { type Rotating, watchRotations } from "./rotation.ts";
 export interface RotationParts {
   identities: Identities;
   tokens: LocalTokens;
-  connections: Connections;
-  /** Its connection is as trustworthy as the authority that vouched for it. */
-  prober: Disposable;
+  uplink: Pick<Cloud, "renewAuthority">;
   renewals: Renewals;
   listenerFiles: ListenerFiles;
   listener: Pick<HttpsServer, "renew">;
@@ -43,7 +41,7 @@ export function startRotations(
 }
 
 function rotatingOf(parts: RotationParts, metrics: ProxyMetrics): Rotating[] {
-  const { identities, tokens, connections, renewals, listenerFiles, listener } = parts;
+  const { identities, tokens, uplink, renewals, listenerFiles, listener } = parts;
   const credentials = [...identities.sources()].map(({ key, name, source }): Rotating => {
     /** 0 while its files are not there. */
     let known: number | undefined;
@@ -72,9 +70,8 @@ function rotatingOf(parts: RotationParts, metrics: ProxyMetrics): Rotating[] {
     {
       name: "authority of the API server",
       async renew() {
-        const renewed = await connections.renewAuthority();
+        const renewed = await uplink.renewAuthority();
         if (!renewed) return false;
-        parts.prober[Symbol.dispose]();
         renewals.renewAll();
         return true;
       },

@@ -1,6 +1,6 @@
 import { Backoff } from "../../kernel/backoff.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 import { toCreate } from "./event_write.ts";
 import type { Journal, Queued } from "./journal.ts";
@@ -12,7 +12,7 @@ import { judge, type Verdict } from "./verdict.ts";
 export interface ReplayOptions {
   journal: Journal;
   known: KnownEvents;
-  link: Pick<Link, "isOpen" | "decided" | "pause">;
+  link: Pick<CloudLink, "isOpen" | "decided" | "pause">;
   clock: Clock;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;

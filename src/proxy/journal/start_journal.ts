@@ -7,7 +7,7 @@ import { parseJson } from "../../kube/codec/json.ts";
 import type { ProxyConfig } from "../config.ts";
 import type { Identities } from "../identity/identity.ts";
 import type { CloudIdentity } from "../link/cloud_identity.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { ProxyMetrics } from "../metrics.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import type { Credential } from "../upstream/credentials.ts";
@@ -26,7 +26,7 @@ const SHORT_ANSWER =
 export function startJournal(
   { kept, link, upstream, identities, cloud }: {
     kept: KeptAnswers;
-    link: Link;
+    link: CloudLink;
     upstream: Upstream;
     identities: Identities;
     cloud: Pick<CloudIdentity, "verified" | "replacements">;

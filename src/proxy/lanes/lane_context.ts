@@ -5,7 +5,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { KnownEvents } from "../journal/known_events.ts";
 import { type KeptAnswers, provenKey } from "../store/kept.ts";
 import type { CloudIdentity } from "../link/cloud_identity.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { ProxyMetrics } from "../metrics.ts";
 import type { OfflineMarks } from "./offline.ts";
 import type { Scopes } from "../hub/scopes.ts";
@@ -15,7 +15,7 @@ import type { Upgrader } from "../upstream/upgrader.ts";
 /** What every lane works with. */
 export interface LaneContext {
   clock: Clock;
-  link: Link;
+  link: CloudLink;
   forwarder: Forwarder;
   upgrader: Upgrader;
   identities: Identities;

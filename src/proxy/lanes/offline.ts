@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { statusResponse } from "../../kube/status.ts";
 import type { LastAlive } from "../link/last_alive.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 
 /**
  * Text of the warning on answers from the cache: constant, since client-go logs every different one.
@@ -14,13 +14,13 @@ const JOURNALED =
 
 /** Marks answers that the cloud did not give. */
 export class OfflineMarks {
-  readonly #link: Link;
+  readonly #link: CloudLink;
   readonly #clock: Clock;
   readonly #lastAlive: Pick<LastAlive, "atMs">;
   /** What was warned about since the link was lost. */
   readonly #warned = new Set<string>();
 
-  constructor(link: Link, clock: Clock, lastAlive: Pick<LastAlive, "atMs">) {
+  constructor(link: CloudLink, clock: Clock, lastAlive: Pick<LastAlive, "atMs">) {
     this.#link = link;
     this.#clock = clock;
     this.#lastAlive = lastAlive;

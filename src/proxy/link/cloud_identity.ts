@@ -14,14 +14,14 @@ import {
   readFacts,
   type Verdict,
 } from "./cloud_facts.ts";
-import type { Link } from "./link.ts";
+import type { CloudLink } from "./cloud_link.ts";
 
 /** Asks the cloud a question: the body of a 200, undefined when one may not ask. */
 export type AskCloud = (path: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
 
 /** What the check works with. */
 export interface CloudIdentityOptions {
-  link: Pick<Link, "isOpen" | "pause" | "subscribe">;
+  link: Pick<CloudLink, "isOpen" | "pause" | "subscribe">;
   clock: Clock;
   random: () => number;
   kept: KeptAnswers;

@@ -1,6 +1,6 @@
 import type { Fs } from "../../platform/fs.ts";
 import type { KeptAnswers } from "../store/kept.ts";
-import type { Link } from "./link.ts";
+import type { CloudLink } from "./cloud_link.ts";
 
 /** Key of the note, and of nothing else. */
 const KEY = "last-alive";
@@ -10,13 +10,13 @@ const KEY = "last-alive";
  * taken back when the link is up again. After a crash with the link up there is no note.
  */
 export class LastAlive implements Disposable {
-  readonly #link: Link;
+  readonly #link: CloudLink;
   readonly #kept: KeptAnswers;
   readonly #before: number | undefined;
   readonly #unsubscribe: () => void;
 
   /** @param writtenAtMs when the state was last written, which is the next best guess */
-  constructor(link: Link, kept: KeptAnswers, writtenAtMs: number | undefined) {
+  constructor(link: CloudLink, kept: KeptAnswers, writtenAtMs: number | undefined) {
     this.#link = link;
     this.#kept = kept;
     this.#before = kept.get(KEY)?.atMs ?? writtenAtMs;

@@ -1,32 +1,49 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { LINK_TIMES, type LinkState, type LinkTimes, type Probe } from "./link_state.ts";
+import { type CloudLink, pauseOn, sleepUnless, untilState } from "./cloud_link.ts";
+import { Expectations, type Expected } from "./expectations.ts";
+import {
+  LINK_TIMES,
+  type LinkState,
+  type LinkTimes,
+  type Probe,
+  type ProbeResult,
+} from "./link_state.ts";
+import { RoundTrip } from "./round_trip.ts";
 
 /** Failed probes in a row that make a link `down`. */
 const FAILED_PROBES = 2;
-/** Weight of a new sample in the smoothed round-trip time (RFC 6298). */
-const RTT_GAIN = 1 / 8;
+/** Round trips that an answer and a probe may take. */
+const ANSWER_TRIPS = 3;
+const PROBE_TRIPS = 4;
 
 /** The state machine of one cloud server. Bytes and the probe alone set the state. */
-export class Link {
+export class Link implements CloudLink {
   readonly #clock: Clock;
   readonly #probe: Probe;
-  readonly #times: LinkTimes;
+  readonly #times: () => LinkTimes;
   readonly #random: () => number;
   readonly #listeners = new Set<(state: LinkState) => void>();
-  readonly #waiting = new Set<{ sinceMs: number }>();
+  readonly #expectations: Expectations;
+  readonly #roundTrip = new RoundTrip();
   #state: LinkState;
-  #lastByteMs: number;
   #aliveAtMs: number | undefined;
-  #roundTripMs: number | undefined;
+  #measuredMs = -Infinity;
   #cut = new AbortController();
   #wake: () => void = () => {};
+  #wakesAtMs = Infinity;
 
-  constructor(clock: Clock, probe: Probe, random: () => number, times: LinkTimes = LINK_TIMES) {
+  /** @param times asked again for each wait, as they change with what the server is used for */
+  constructor(
+    clock: Clock,
+    probe: Probe,
+    random: () => number,
+    times: () => LinkTimes = () => LINK_TIMES,
+  ) {
     this.#clock = clock;
     this.#probe = probe;
     this.#random = random;
     this.#times = times;
-    this.#lastByteMs = clock.monotonic();
+    this.#expectations = new Expectations(clock);
     this.#state = { state: "suspect", sinceMs: clock.now(), cause: "not tried yet" };
   }
 
@@ -34,7 +51,6 @@ export class Link {
     return this.#state;
   }
 
-  /** Whether requests should be sent at all. */
   get isOpen(): boolean {
     return this.#state.state === "up" || this.#state.state === "suspect";
   }
@@ -44,17 +60,20 @@ export class Link {
     return this.#cut.signal;
   }
 
-  /** Wall clock of the last sign of life, ms since the Unix epoch; undefined before the first. */
   get aliveAtMs(): number | undefined {
     return this.#aliveAtMs;
   }
 
-  /** Smoothed round-trip time in ms; undefined before the first probe. */
   get roundTripMs(): number | undefined {
-    return this.#roundTripMs;
+    return this.#roundTrip.ms;
   }
 
-  /** Calls back on every change of state until the returned function is called. */
+  /** How long a small question may remain unanswered on a living connection, ms. */
+  get patienceMs(): number {
+    const { minProbeMs, maxProbeMs } = this.#times();
+    return this.#roundTrip.limitMs(PROBE_TRIPS, { minMs: minProbeMs, maxMs: maxProbeMs });
+  }
+
   subscribe(listener: (state: LinkState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -62,18 +81,25 @@ export class Link {
 
   /** Bytes came: the link lives. */
   alive(): void {
-    this.#lastByteMs = this.#clock.monotonic();
+    this.#expectations.alive();
     this.#aliveAtMs = this.#clock.now();
-    for (const waiting of this.#waiting) waiting.sinceMs = this.#lastByteMs;
     if (this.#state.state !== "up") this.#become({ state: "up", sinceMs: this.#clock.now() });
   }
 
-  /** A request was sent: from now on silence counts. The returned function says that it ended. */
-  expectAnswer(): () => void {
-    const waiting = { sinceMs: this.#clock.monotonic() };
-    this.#waiting.add(waiting);
-    this.#wake();
-    return () => this.#waiting.delete(waiting);
+  /** A probe that had been given up on was answered after all. */
+  answeredLate(roundTripMs: number): void {
+    this.#measure(roundTripMs);
+    this.alive();
+  }
+
+  /** A request was sent, or a body is read on: from now on silence counts, until the returned function is called. */
+  expect(what: Expected): () => void {
+    const ended = this.#expectations.expect(what);
+    const { minSilenceMs, minBodySilenceMs } = this.#times();
+    // Called for every chunk of a body: mostly there is nothing to do earlier than planned.
+    const soonestMs = what === "body" ? minBodySilenceMs : minSilenceMs;
+    if (this.#clock.monotonic() + soonestMs < this.#wakesAtMs) this.#wake();
+    return ended;
   }
 
   /** An attempt failed before any answer: worth a probe at once. */
@@ -82,119 +108,125 @@ export class Link {
     this.#become({ state: "suspect", sinceMs: this.#clock.now(), cause });
   }
 
-  /** Resolves once the link is known to be up or not (at most two probes), or when `signal` aborts. */
+  /** Somebody needs to know now: the next probe is not waited for. */
+  hurry(): void {
+    this.#measuredMs = -Infinity;
+    this.#wake();
+  }
+
   decided(signal: AbortSignal): Promise<void> {
-    return this.#until((state) => state.state !== "suspect", signal);
+    return untilState(this, ({ state }) => state !== "suspect", signal);
   }
 
-  /**
-   * Paces tries: resolves after `ms`, but not before the link is open; at once when it comes back.
-   */
-  async pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.isOpen) await this.#sleep(ms, signal, ({ state }) => state !== "suspect");
-    await this.#until(() => this.isOpen, signal);
-  }
-
-  #until(holds: (state: LinkState) => boolean, signal: AbortSignal): Promise<void> {
-    if (holds(this.#state) || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = () => {
-        unsubscribe();
-        signal.removeEventListener("abort", finish);
-        resolve();
-      };
-      const unsubscribe = this.subscribe((state) => holds(state) && finish());
-      signal.addEventListener("abort", finish, { once: true });
-    });
+  pause(ms: number, signal: AbortSignal): Promise<void> {
+    return pauseOn(this, { ms, clock: this.#clock, signal });
   }
 
   /** Watches the link until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    let retryMs = this.#times.minRetryMs;
+    let retries = 0;
     while (!signal.aborted) {
       if (this.#state.state === "up") {
         failures = 0;
-        retryMs = this.#times.minRetryMs;
-        await this.#silence(signal);
-        continue;
+        retries = 0;
+        await this.#quiet(signal);
+        if (this.#state.state !== "up" || !this.#isMeasurementDue()) continue;
+      } else if (!this.isOpen) {
+        await this.#nap(this.#retryMs(retries++), signal);
       }
-      if (!this.isOpen) {
-        await this.#clock.sleep(retryMs * (0.5 + this.#random() / 2), signal);
-        retryMs = Math.min(this.#times.maxRetryMs, retryMs * 2);
-        if (signal.aborted) return;
-      }
-      const found = await this.#probe(this.#probeMs(), signal);
       if (signal.aborted) return;
-      switch (found.result) {
-        case "answered":
-          this.#measure(found.roundTripMs);
-          this.alive();
-          break;
-        case "rejected":
-          this.#become({ state: "rejected", sinceMs: this.#clock.now(), cause: found.cause });
-          break;
-        case "silent":
-          failures++;
-          // Bytes on another stream meanwhile have set the state to up: they outweigh the probe.
-          if (this.#state.state === "suspect" && failures >= FAILED_PROBES) {
-            this.#become({ state: "down", sinceMs: this.#clock.now(), cause: found.cause });
-          }
-          break;
-        default:
-          found satisfies never;
-      }
+      const askedMs = this.#clock.monotonic();
+      const found = await this.#probe(this.patienceMs, signal);
+      if (signal.aborted) return;
+      failures = this.#take(found, failures, askedMs);
     }
   }
 
-  /** Returns when an open link has been silent for too long, or became suspect otherwise. */
-  async #silence(signal: AbortSignal): Promise<void> {
+  /** What a probe found; returns how many have failed in a row. */
+  #take(found: ProbeResult, failures: number, askedMs: number): number {
+    const sinceMs = this.#clock.now();
+    switch (found.result) {
+      case "answered":
+        this.#measure(found.roundTripMs);
+        this.alive();
+        return 0;
+      case "rejected":
+        this.#become({ state: "rejected", sinceMs, cause: found.cause });
+        return 0;
+      case "silent":
+        if (this.#expectations.lastByteMs > askedMs) {
+          // Bytes on another stream outweigh the probe. If it is only late, the link is slower than believed.
+          if (found.late) this.#measure(2 * (this.#clock.monotonic() - askedMs));
+          return 0;
+        }
+        if (this.#state.state === "up") {
+          this.#measuredMs = this.#clock.monotonic();
+          // What is waited for has a limit of its own: a full queue may have delayed the probe alone.
+          if (this.#next() !== undefined) return 0;
+          this.#become({ state: "suspect", sinceMs, cause: found.cause });
+        } else if (this.#state.state === "suspect" && failures + 1 >= FAILED_PROBES) {
+          this.#become({ state: "down", sinceMs, cause: found.cause });
+        }
+        return failures + 1;
+      default:
+        return found satisfies never;
+    }
+  }
+
+  /** Returns when an open link has been silent for too long, became suspect otherwise, or should be measured. */
+  async #quiet(signal: AbortSignal): Promise<void> {
+    const times = this.#times();
     const now = this.#clock.monotonic();
-    let oldest = Infinity;
-    for (const { sinceMs } of this.#waiting) oldest = Math.min(oldest, sinceMs);
-    const answerDue = oldest + this.#silenceMs();
-    const due = Math.min(answerDue, this.#lastByteMs + this.#times.idleMs);
+    const { lastByteMs } = this.#expectations;
+    const next = this.#next();
+    const due = Math.min(next?.dueMs ?? Infinity, lastByteMs + times.idleMs);
     if (due <= now) {
-      const cause = answerDue <= now
-        ? `no byte of an answer for ${Math.round(now - oldest)} ms`
-        : `silent for ${Math.round(now - this.#lastByteMs)} ms`;
+      const cause = next !== undefined && next.dueMs <= now
+        ? `no byte of an answer for ${Math.round(now - next.sinceMs)} ms`
+        : `silent for ${Math.round(now - lastByteMs)} ms`;
       this.#become({ state: "suspect", sinceMs: this.#clock.now(), cause });
       return;
     }
-    const asked = new AbortController();
-    this.#wake = () => asked.abort();
-    await this.#sleep(due - now, AbortSignal.any([signal, asked.signal]), () => true);
+    if (this.#isMeasurementDue()) return;
+    await this.#nap(Math.min(due, this.#measuredMs + times.measureMs) - now, signal);
   }
 
-  /** Sleeps, but not past a change of state that matters. */
-  async #sleep(
-    ms: number,
-    signal: AbortSignal,
-    matters: (state: LinkState) => boolean,
-  ): Promise<void> {
-    if (signal.aborted) return;
+  /** What is waited for, and until when it is due. */
+  #next(): ReturnType<Expectations["next"]> {
+    const { minSilenceMs, maxSilenceMs, minBodySilenceMs } = this.#times();
+    const bounds = { minMs: minSilenceMs, maxMs: maxSilenceMs };
+    return this.#expectations.next({
+      answerMs: this.#roundTrip.limitMs(ANSWER_TRIPS, bounds),
+      bodyMs: minBodySilenceMs,
+      maxMs: maxSilenceMs,
+    });
+  }
+
+  /** Sleeps, but not past a change of state or a call of `#wake`. */
+  async #nap(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
-    const wake = () => woken.abort();
-    const unsubscribe = this.subscribe((state) => matters(state) && wake());
-    signal.addEventListener("abort", wake, { once: true });
-    await this.#clock.sleep(ms, woken.signal);
-    signal.removeEventListener("abort", wake);
-    unsubscribe();
+    this.#wake = () => woken.abort();
+    this.#wakesAtMs = this.#clock.monotonic() + ms;
+    const either = AbortSignal.any([signal, woken.signal]);
+    await sleepUnless(() => true, { ms, clock: this.#clock, link: this, signal: either });
   }
 
-  #silenceMs(): number {
-    const { minSilenceMs, maxSilenceMs } = this.#times;
-    return Math.min(maxSilenceMs, Math.max(minSilenceMs, 3 * (this.#roundTripMs ?? 0)));
+  #isMeasurementDue(): boolean {
+    return this.#clock.monotonic() - this.#measuredMs >= this.#times().measureMs;
   }
 
-  #probeMs(): number {
-    const { minProbeMs, maxProbeMs } = this.#times;
-    return Math.min(maxProbeMs, Math.max(minProbeMs, 4 * (this.#roundTripMs ?? 0)));
+  /** The wait before the next try, half of it jitter, so that the nodes of a site don't all try at once. */
+  #retryMs(retries: number): number {
+    const { minRetryMs, maxRetryMs } = this.#times();
+    return Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(retries, 16)) *
+      (0.5 + this.#random() / 2);
   }
 
+  /** What was measured before an outage says little about the way that there is now. */
   #measure(roundTripMs: number): void {
-    const before = this.#roundTripMs ?? roundTripMs;
-    this.#roundTripMs = before + RTT_GAIN * (roundTripMs - before);
+    this.#roundTrip.measure(roundTripMs, { afresh: !this.isOpen });
+    this.#measuredMs = this.#clock.monotonic();
   }
 
   #become(state: LinkState): void {

@@ -89,7 +89,7 @@ Deno.test("Link is down after two silent probes when there never was a cloud", a
 Deno.test("Link is down within 3 s of the first unanswered request when it is black-holed", async () => {
   await using run = await setUpLive();
   run.cloud.state = "black hole";
-  run.link.expectAnswer();
+  run.link.expect("answer");
   await run.clock.advance(599);
   assert.deepEqual(run.states, []);
   await run.clock.advance(1);
@@ -132,7 +132,7 @@ Deno.test("Link needs two failed probes in a row to be down", async () => {
 
 Deno.test("Link is not suspect while bytes come, whatever a request waits for", async () => {
   await using run = await setUpLive();
-  run.link.expectAnswer();
+  run.link.expect("answer");
   for (let i = 0; i < 20; i++) {
     await run.clock.advance(500);
     run.link.alive();
@@ -142,17 +142,91 @@ Deno.test("Link is not suspect while bytes come, whatever a request waits for", 
 
 Deno.test("Link does not count the silence of a request that has ended", async () => {
   await using run = await setUpLive();
-  const ended = run.link.expectAnswer();
+  const ended = run.link.expect("answer");
   await run.clock.advance(500);
   ended();
   await run.clock.advance(1_000);
   assert.deepEqual(run.states, []);
 });
 
-Deno.test("Link asks for a sign of life when nobody talked for 10 s", async () => {
+Deno.test("Link gives a body that is being received more time than an answer", async () => {
+  await using run = await setUpLive();
+  run.link.expect("body");
+  await run.clock.advance(2_499);
+  assert.deepEqual(run.states, []);
+  await run.clock.advance(1);
+  assert.deepEqual(run.states, ["suspect"]);
+});
+
+Deno.test("Link is never down while a body comes in records of 16 KiB over 64 kbit/s", async () => {
+  await using run = await setUpLive();
+  // The queue before the bottleneck delays the probes beyond their time.
+  run.cloud.state = "black hole";
+  for (let record = 0; record < 60; record++) {
+    const ended = run.link.expect("body");
+    await run.clock.advance(record % 10 === 0 ? 4_000 : 2_000);
+    run.link.alive();
+    ended();
+  }
+  assert.ok(!run.states.includes("down"), run.states.join());
+});
+
+Deno.test("Link learns from a late probe how slow it has become", async () => {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const probed: number[] = [];
+  const link = new Link(clock, async (timeoutMs, signal) => {
+    probed.push(timeoutMs);
+    if (probed.length === 1) return { result: "answered", roundTripMs: 20 };
+    await clock.sleep(timeoutMs, signal);
+    return { result: "silent", late: true, cause: "late" };
+  }, () => 0);
+  const running = link.run(stop.signal);
+  await clock.advance(0);
+  link.expect("answer");
+  await clock.advance(1_000);
+  link.alive();
+  await clock.advance(600);
+  assert.equal(link.state.state, "up");
+  assert.ok(link.patienceMs > 2_000, `${link.patienceMs}`);
+  stop.abort();
+  await running;
+});
+
+Deno.test("answeredLate() brings a link back that was held for dead, with what it measured", async () => {
+  await using run = await setUpLive();
+  await lose(run);
+  run.cloud.state = "black hole";
+  await run.clock.advance(5_000);
+  run.link.answeredLate(2_000);
+  assert.deepEqual(run.states, ["up"]);
+  assert.deepEqual([run.link.roundTripMs, run.link.patienceMs], [2_000, 8_000]);
+});
+
+Deno.test("Link measures a busy link once a minute, without suspecting it", async () => {
+  await using run = await setUpLive();
+  for (let i = 0; i < 3_600; i++) {
+    run.link.alive();
+    await run.clock.advance(1_000);
+  }
+  assert.ok(run.probes.length >= 55 && run.probes.length <= 61, `${run.probes.length}`);
+  assert.deepEqual(run.states, []);
+});
+
+Deno.test("hurry() asks at once, and an unanswered question is a suspicion", async () => {
+  await using run = await setUpLive();
+  run.cloud.state = "black hole";
+  run.link.hurry();
+  await run.clock.advance(1_000);
+  assert.deepEqual(run.states, ["suspect"]);
+  await run.clock.advance(1_000);
+  assert.deepEqual(run.states, ["suspect", "down"]);
+});
+
+Deno.test("Link asks for a sign of life when nobody talked for 12 s", async () => {
   await using run = await setUpLive();
   run.link.alive();
-  await run.clock.advance(9_999);
+  await run.clock.advance(11_999);
   assert.deepEqual(run.probes, []);
   await run.clock.advance(1);
   assert.deepEqual(run.states, ["suspect"]);
@@ -183,7 +257,7 @@ Deno.test.each([
     await run.clock.advance(roundTripMs);
     run.states.length = 0;
     run.cloud.state = "black hole";
-    run.link.expectAnswer();
+    run.link.expect("answer");
     await run.clock.advance(silence - 1);
     assert.deepEqual(run.states, []);
     await run.clock.advance(1);
@@ -266,7 +340,7 @@ Deno.test("suspect() changes nothing when the link is down already", async () =>
 
 Deno.test("Link tells wall clock times that a jump of the clock does not turn into silence", async () => {
   await using run = await setUpLive();
-  run.link.expectAnswer();
+  run.link.expect("answer");
   run.clock.jump(5 * 365 * 86_400_000);
   await run.clock.advance(599);
   assert.deepEqual(run.states, []);
@@ -379,7 +453,7 @@ Deno.test("Link never changes its state without bytes, a probe, a failure or sil
         if (each.do === "advance") await run.clock.advance(each.ms);
         else if (each.do === "cloud") run.cloud.state = each.state;
         else if (each.do === "bytes") run.link.alive();
-        else if (each.do === "request") run.link.expectAnswer();
+        else if (each.do === "request") run.link.expect("answer");
         else run.link.suspect("failed");
         assert.equal(wrong, "");
       }

@@ -1,6 +1,9 @@
 import { parseAuthorities } from "../../platform/client_certificate.ts";
 import { createHttpClient, type HttpClient } from "../../platform/net.ts";
+import { Connection, type ConnectionProbe, type Lease } from "./connection.ts";
 import type { Credential } from "./credentials.ts";
+import { connectionsOf, createPool, type Pool, prune, retirePool } from "./pool.ts";
+import { WatchLimit } from "./watch_limit.ts";
 
 /** Where the cloud is and how it is trusted. */
 export interface UpstreamServer {
@@ -13,71 +16,124 @@ export interface UpstreamServer {
 /** What a request is for: kinds of traffic that must not hold each other up. */
 export type Purpose = "short" | "list" | "watch" | "stream";
 
-/** A client to send a request with; released when its answer has ended. */
-export interface Lease {
-  client: HttpClient;
-  release(): void;
-}
+/** Who reads the answer: the agent, at once, or a client, whenever it likes. */
+export type Reader = "agent" | "client";
 
-/** kube-apiserver allows 100 streams per connection, and a queued request then waits for ever. */
-const WATCHES_PER_CONNECTION = 80;
+/** Connections that carry one list at a time to clients; more lists than that share them. */
+const MAX_PACED = 16;
+
+/** Bytes that are younger prove that a connection lives. */
+const FRESH_MS = 3_000;
 
 /** Bearers whose connections are kept; a node has some hundred pods, few of which talk to the API. */
-const MAX_BEARER_POOLS = 64;
+export const MAX_BEARER_POOLS = 64;
 
-/** One HTTP client, that is one connection, and how many of its streams are taken. */
-interface Connection {
-  client: HttpClient;
-  streams: number;
+/** What connections are made with. */
+export interface ConnectionsOptions extends Omit<ConnectionProbe, "url"> {
+  /** Makes a client; another one in tests. */
+  connect?: typeof createHttpClient;
 }
 
-/** The connections of one credential. */
-interface Pool {
-  version: number;
-  /** Made when first used. */
-  short?: Connection;
-  list?: Connection;
-  watches: Connection[];
-  streams: Set<Connection>;
-}
-
-/** The connections to the cloud: apart by credential and by what they are used for. */
-export class Connections implements Disposable {
+/** The connections to one server: apart by credential and by what they are used for. */
+export class Connections {
   readonly #server: UpstreamServer;
+  readonly #probe: ConnectionProbe;
+  readonly #createClient: typeof createHttpClient;
   readonly #pools = new Map<string, Pool>();
   #ca: string | undefined;
+  #protocol: "h2" | "http/1.1";
+  #watchLimit = new WatchLimit();
 
-  constructor(server: UpstreamServer) {
+  constructor(
+    server: UpstreamServer,
+    { connect = createHttpClient, ...probe }: ConnectionsOptions,
+  ) {
     this.#server = server;
+    const lost = (cause: string) => {
+      probe.lost(cause);
+      // What forgot one may have forgotten all.
+      this.ask();
+    };
+    this.#probe = { ...probe, lost, url: server.url };
+    this.#createClient = connect;
+    this.#protocol = server.url.startsWith("https:") ? "h2" : "http/1.1";
   }
 
-  /** A client for a request. Its credential's older connections are closed when the credential changed. */
-  async take(credential: Credential, purpose: Purpose): Promise<Lease> {
+  /** What the server speaks, by its prober. Connections of the other protocol never worked. */
+  speaks(protocol: "h2" | "http/1.1"): void {
+    if (protocol === this.#protocol) return;
+    this.#protocol = protocol;
+    this.cut(new Error(`the server speaks ${protocol}`));
+  }
+
+  /** Something says that the network may have forgotten connections: those in use are asked for a sign of life. */
+  ask(): void {
+    const silentSinceMs = this.#probe.clock.monotonic() - FRESH_MS;
+    for (const pool of this.#pools.values()) {
+      for (const connection of connectionsOf(pool)) connection.doubt(silentSinceMs);
+    }
+  }
+
+  /** Clients with connections now. */
+  get size(): number {
+    return [...this.#pools.values()].reduce((sum, pool) => sum + connectionsOf(pool).length, 0);
+  }
+
+  /** A client for a request. No request is sent over a connection of a credential that has changed since. */
+  async take(credential: Credential, purpose: Purpose, reader: Reader = "agent"): Promise<Lease> {
     const pool = await this.#pool(credential);
     switch (purpose) {
       case "short":
+        return this.#single(pool, "short", credential);
       case "list":
-        pool[purpose] ??= this.#connect(credential);
-        return { client: pool[purpose].client, release: () => {} };
+        if (reader === "client") return this.#paced(pool, credential);
+        return this.#single(pool, "list", credential);
       case "watch": {
-        let connection = pool.watches.find(({ streams }) => streams < WATCHES_PER_CONNECTION);
-        if (connection === undefined) pool.watches.push(connection = this.#connect(credential));
-        const taken = connection;
-        taken.streams++;
-        return { client: taken.client, release: () => taken.streams-- };
+        prune(pool.watches);
+        const free = pool.watches.find((each) => this.#watchLimit.hasRoom(each));
+        return this.#watchLimit.lease(free ?? this.#connectInto(pool.watches, credential));
       }
       case "stream": {
         // Three unread bodies block a connection's window: each streamed one has its own.
-        const connection = this.#connect(credential);
+        const connection = this.#connect(credential, (empty) => {
+          pool.streams.delete(empty);
+          empty.close(new Error("its answer has ended"));
+        });
         pool.streams.add(connection);
-        const release = () => {
-          if (pool.streams.delete(connection)) connection.client[Symbol.dispose]();
-        };
-        return { client: connection.client, release };
+        return connection.lease();
       }
       default:
         return purpose satisfies never;
     }
+  }
+
+  #single(pool: Pool, kind: "short" | "list", credential: Credential): Lease {
+    let connection = pool[kind];
+    if (connection === undefined || connection.isClosed) {
+      connection = pool[kind] = this.#connect(credential, () => {});
+    }
+    return connection.lease();
+  }
+
+  #paced(pool: Pool, credential: Credential): Lease {
+    prune(pool.paced);
+    let connection = pool.paced.find(({ streams }) => streams === 0);
+    if (connection === undefined && pool.paced.length >= MAX_PACED) {
+      connection = pool.paced.reduce((least, each) => each.streams < least.streams ? each : least);
+    }
+    return (connection ?? this.#connectInto(pool.paced, credential)).lease();
+  }
+
+  /** A connection of a list of them, of which one that is empty is kept for the next request. */
+  #connectInto(list: Connection[], credential: Credential): Connection {
+    const connection = this.#connect(credential, (empty) => {
+      const another = list.some((each) => each !== empty && each.streams === 0 && !each.full);
+      if (!another && !empty.full) return;
+      list.splice(list.indexOf(empty), 1);
+      empty.close(new Error("not needed any more"));
+    });
+    list.push(connection);
+    return connection;
   }
 
   /**
@@ -92,15 +148,14 @@ export class Connections implements Disposable {
     const ca = await this.#server.ca();
     if (former === undefined || ca === former) return false;
     if (ca !== undefined) parseAuthorities(ca);
-    this[Symbol.dispose]();
+    this.retire();
     this.#ca = ca;
     return true;
   }
 
-  /** A connection without any credential, of the caller's own. */
-  async anonymous(): Promise<HttpClient> {
-    this.#ca ??= await this.#server.ca();
-    return this.#connect({}).client;
+  /** A client of the prober's own. The authority is read anew. */
+  async probing(credential: Credential, protocol: "h2" | "http/1.1"): Promise<HttpClient> {
+    return this.#client(credential, protocol, await this.#server.ca());
   }
 
   async #pool(credential: Credential): Promise<Pool> {
@@ -112,10 +167,10 @@ export class Connections implements Disposable {
       this.#pools.set(credential.key, known);
       return known;
     }
-    const pool: Pool = { version: credential.version, watches: [], streams: new Set() };
+    const pool = createPool(credential.version);
     // Made before the old one goes: it throws on a key that does not fit, as in the middle of a rotation.
-    pool.short = this.#connect(credential);
-    if (known !== undefined) close(known);
+    pool.short = this.#connect(credential, () => {});
+    if (known !== undefined) retirePool(known);
     this.#pools.delete(credential.key);
     this.#pools.set(credential.key, pool);
     this.#evict();
@@ -124,30 +179,54 @@ export class Connections implements Disposable {
 
   /** Any local process may send any bearer: their connections are bounded, those of identities are not. */
   #evict(): void {
-    const bearers = [...this.#pools.keys()].filter((key) => key.startsWith("bearer:"));
-    for (const key of bearers.slice(0, -MAX_BEARER_POOLS)) {
-      close(this.#pools.get(key)!);
+    const bearers = [...this.#pools].filter(([key]) => key.startsWith("bearer:"));
+    const isIdle = ([, pool]: [string, Pool]) =>
+      connectionsOf(pool).every(({ streams }) => streams === 0);
+    const excess = Math.max(0, bearers.length - MAX_BEARER_POOLS);
+    // The newest is the one that is asked for.
+    const older = bearers.slice(0, -1);
+    const first = [...older.filter(isIdle), ...older.filter((each) => !isIdle(each))];
+    for (const [key, pool] of first.slice(0, excess)) {
+      for (const connection of connectionsOf(pool)) connection.close(new Error("too many bearers"));
       this.#pools.delete(key);
     }
   }
 
-  #connect({ certificate }: Pick<Credential, "certificate">): Connection {
-    const protocol = this.#server.url.startsWith("https:") ? "h2" : "http/1.1";
-    const caCerts = this.#ca === undefined ? undefined : [this.#ca];
-    return { client: createHttpClient({ caCerts, ...certificate, protocol }), streams: 0 };
+  #connect(
+    { certificate }: Pick<Credential, "certificate">,
+    emptied: (connection: Connection) => void,
+  ): Connection {
+    const client = this.#client({ certificate }, this.#protocol, this.#ca);
+    return new Connection(client, this.#probe, { asks: this.#protocol === "h2", emptied });
   }
 
-  /** Closes all of them. A renewed authority is taken up with the next one. */
-  [Symbol.dispose](): void {
-    for (const pool of this.#pools.values()) close(pool);
+  #client(
+    { certificate }: Pick<Credential, "certificate">,
+    protocol: "h2" | "http/1.1",
+    ca: string | undefined,
+  ): HttpClient {
+    const caCerts = ca === undefined ? undefined : [ca];
+    return this.#createClient({ caCerts, ...certificate, protocol });
+  }
+
+  /** What is open may come to its end; new requests make new connections. */
+  retire(): void {
+    for (const pool of this.#pools.values()) retirePool(pool);
+    this.#forget();
+  }
+
+  /** Ends all of them. A renewed authority is taken up with the next one. */
+  cut(reason: Error): void {
+    for (const pool of this.#pools.values()) {
+      for (const connection of connectionsOf(pool)) connection.close(reason);
+    }
+    // What seemed to be a limit may have been the ailing link.
+    this.#watchLimit = new WatchLimit();
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#pools.clear();
     this.#ca = undefined;
   }
-}
-
-function close(pool: Pool): void {
-  for (const connection of [pool.short, pool.list, ...pool.watches, ...pool.streams]) {
-    connection?.client[Symbol.dispose]();
-  }
-  pool.streams.clear();
 }

@@ -3,7 +3,7 @@ import type { RequestInfo } from "../../kube/request_info.ts";
 import type { ClientConnection } from "../../platform/http_front.ts";
 import type { Credential } from "./credentials.ts";
 import type { Caller, Identities } from "../identity/identity.ts";
-import type { Link } from "../link/link.ts";
+import type { CloudLink } from "../link/cloud_link.ts";
 import type { Purpose } from "./connections.ts";
 import { isMiddlebox, UnreachableError, type Upstream } from "./upstream.ts";
 
@@ -44,9 +44,9 @@ const HOP_BY_HOP = [
 export class Forwarder {
   readonly #upstream: Upstream;
   readonly #identities: Identities;
-  readonly #link: Link;
+  readonly #link: CloudLink;
 
-  constructor(upstream: Upstream, identities: Identities, link: Link) {
+  constructor(upstream: Upstream, identities: Identities, link: CloudLink) {
     this.#upstream = upstream;
     this.#identities = identities;
     this.#link = link;
@@ -79,6 +79,7 @@ export class Forwarder {
       headers,
       body: options.body,
       purpose: options.purpose,
+      reader: "client",
       signal: request.signal,
     });
     const proxied = request.info.kind === "resource" && request.info.subresource === "proxy";

@@ -31,7 +31,7 @@ export interface UpgradeTarget {
   /** `https://host:port`, perhaps with a path. */
   readonly url: string;
   ca(): Promise<string | undefined>;
-  readonly link: Pick<Link, "state" | "isOpen" | "cut" | "alive" | "suspect" | "expectAnswer">;
+  readonly link: Pick<Link, "state" | "isOpen" | "cut" | "alive" | "suspect" | "expect">;
 }
 
 /** Asks the cloud to switch protocols, on a connection of its own. */
@@ -70,7 +70,7 @@ export class Upgrader {
       `${request.method} ${path} HTTP/1.1`,
       upgradeHeaders(request, { host: new URL(url).host, token: credential.token, body }),
     );
-    const answered = link.expectAnswer();
+    const answered = link.expect("answer");
     let cloud: ByteStream | undefined;
     let sent = false;
     try {

@@ -23,7 +23,7 @@ function start(options: { open?: boolean; refuses?: Error; url?: string } = {}) 
     cut: cut.signal,
     alive: () => void facts.alive++,
     suspect: (cause: string) => void (facts.suspect = cause),
-    expectAnswer() {
+    expect() {
       facts.waiting++;
       return () => void facts.waiting--;
     },

@@ -14,10 +14,18 @@ Deno.test.each([
   { status: 500, headers: { "content-type": "text/html" }, want: false },
   { status: 403, headers: { "content-type": "text/html" }, want: false },
   { status: 429, headers: {}, want: false },
-  { status: 200, headers: { "content-type": "text/html" }, want: false },
+  // Captive portals.
+  { status: 200, headers: { "content-type": "text/html; charset=utf-8" }, want: true },
+  { status: 302, headers: {}, want: true },
+  { status: 511, headers: { "content-type": "text/html" }, want: true },
+  { status: 304, headers: {}, want: false },
+  { status: 200, headers: { "content-type": "text/plain" }, want: false },
+  { status: 200, headers: { "content-type": "application/vnd.kubernetes.protobuf" }, want: false },
+  // A page of an aggregated API, or a redirect of one, passed on by the kube-apiserver.
+  { status: 200, headers: { "content-type": "text/html", "audit-id": "x" }, want: false },
+  { status: 302, headers: { "audit-id": "x" }, want: false },
 ])("isMiddlebox() of $status with $headers is $want", ({ status, headers, want }) => {
-  const response = new Response("x", { status, headers: headers as Record<string, string> });
-  if (!("content-type" in headers)) response.headers.delete("content-type");
+  const response = new Response(null, { status, headers: headers as Record<string, string> });
   assert.equal(isMiddlebox(response), want);
 });
 

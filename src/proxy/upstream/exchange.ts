@@ -1,0 +1,236 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { errorMessage } from "../../kernel/errors.ts";
+import { abortable } from "../../kube/body.ts";
+import type { CloudServer } from "./cloud_server.ts";
+import type { Lease } from "./connection.ts";
+import type { Purpose, Reader } from "./connections.ts";
+import type { Credential } from "./credentials.ts";
+import { UnreachableError } from "./unreachable.ts";
+
+/** Of a server, what an exchange needs. */
+export type Exchanging = Pick<CloudServer, "url" | "link" | "connections">;
+
+/** A request to the cloud. */
+export interface UpstreamRequest {
+  method: string;
+  pathAndQuery: string;
+  headers: Headers;
+  body?: Uint8Array;
+  purpose: Purpose;
+  /** Who reads the answer; the agent by default. */
+  reader?: Reader;
+  signal: AbortSignal;
+}
+
+/** Messages of a connection that was never made. */
+const NOT_CONNECTED =
+  /client error \(Connect\)|error trying to connect|connection refused|dns error/i;
+
+/** The server had no room for one more stream, and says that nothing was processed (RFC 9113, 8.7). */
+const REFUSED_STREAM = /refused stream/i;
+
+/** Time without an answer after which the connection is doubted, though the link lives. */
+const MIN_DOUBT_MS = 4_000;
+/** How much later than its `timeoutSeconds` a watch may end before it is held for forgotten. */
+const OVERDUE_MS = 30_000;
+/**
+ * What is read ahead of a client of a shared connection: any object (etcd takes 1.5 MiB, JSON may triple
+ * it), so that one that does not read keeps nobody waiting.
+ */
+const READ_AHEAD_BYTES = 5 * 1024 * 1024;
+
+/**
+ * One request to one server and its answer, whatever its status. The server's link learns of every byte.
+ *
+ * @throws {UnreachableError} when there is none
+ */
+export async function exchange(
+  server: Exchanging,
+  credential: Credential,
+  request: UpstreamRequest,
+  clock: Clock,
+): Promise<Response> {
+  const { link } = server;
+  if (!link.isOpen) {
+    throw new UnreachableError(`the link is ${link.state.state}`, { sent: false });
+  }
+  const lease = await takeLease(server, credential, request);
+  const overdue = new AbortController();
+  const signal = AbortSignal.any([request.signal, lease.lost, overdue.signal]);
+  const stopWaiting = expectAnswer(server, lease, overdue, clock);
+  const cancelDeadline = watchDeadline(request, overdue, clock);
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    stopWaiting();
+    cancelDeadline();
+    lease.release();
+  };
+  try {
+    const send = () =>
+      lease.client.fetch(server.url + request.pathAndQuery, {
+        method: request.method,
+        headers: withCredential(request.headers, credential),
+        body: request.body as Uint8Array<ArrayBuffer> | undefined,
+        signal,
+      });
+    // Again once it is known how many streams there may be: then it waits for its turn.
+    const sent = send().catch((error) => {
+      if (!REFUSED_STREAM.test(errorMessage(error))) throw error;
+      return send();
+    });
+    const response = await abortable(sent, signal);
+    stopWaiting();
+    lease.alive();
+    link.alive();
+    return observe(response, { server, lease, request, signal, end });
+  } catch (error) {
+    end();
+    if (request.signal.aborted) throw request.signal.reason;
+    const message = errorMessage(error);
+    link.suspect(message);
+    const unsent = NOT_CONNECTED.test(message) || REFUSED_STREAM.test(message);
+    throw new UnreachableError(error, { sent: signal.aborted || !unsent });
+  }
+}
+
+/** A credential or an authority that can't be used now is no reason to fail: its files may be changing. */
+async function takeLease(
+  { connections }: Exchanging,
+  credential: Credential,
+  { purpose, reader }: UpstreamRequest,
+): Promise<Lease> {
+  try {
+    return await connections.take(credential, purpose, reader);
+  } catch (error) {
+    throw new UnreachableError(error, { sent: false, answered: true });
+  }
+}
+
+/** Silence counts, for the link and then for the connection, until the returned function is called. */
+function expectAnswer(
+  { link }: Exchanging,
+  lease: Lease,
+  overdue: AbortController,
+  clock: Clock,
+): () => void {
+  const answered = link.expect("answer");
+  const sentMs = clock.monotonic();
+  const doubtMs = Math.max(MIN_DOUBT_MS, 2 * link.patienceMs);
+  let cancel = () => {};
+  const wait = () => {
+    cancel = clock.timer(doubtMs, () => {
+      wait();
+      if (lease.doubt(sentMs)) overdue.abort(new Error("the connection takes no more streams"));
+    });
+  };
+  wait();
+  return () => {
+    answered();
+    cancel();
+  };
+}
+
+/** A watch that outlives the time that it was asked for is one that its server no longer knows of. */
+function watchDeadline(
+  { purpose, pathAndQuery }: UpstreamRequest,
+  overdue: AbortController,
+  clock: Clock,
+): () => void {
+  const seconds = Number(/[?&]timeoutSeconds=(\d+)(&|$)/.exec(pathAndQuery)?.[1] ?? 0);
+  if (purpose !== "watch" || seconds === 0) return () => {};
+  return clock.timer(
+    seconds * 1_000 + OVERDUE_MS,
+    () => overdue.abort(new Error(`a watch of ${seconds} s did not end`)),
+  );
+}
+
+/** The response with every byte of its body counted as a sign of life. */
+function observe(
+  response: Response,
+  { server: { link }, lease, request, signal, end }: {
+    server: Exchanging;
+    lease: Lease;
+    request: UpstreamRequest;
+    signal: AbortSignal;
+    end: () => void;
+  },
+): Response {
+  const { status } = response;
+  const headers = new Headers(response.headers);
+  // fetch has decoded the body; both describe what was on the wire.
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  if (response.body === null) {
+    end();
+    return new Response(null, { status, headers });
+  }
+  const { purpose, reader: readBy = "agent" } = request;
+  // These may rightly be silent for long.
+  const isFinite = purpose === "short" || purpose === "list";
+  const reader = response.body.getReader();
+  // With only the reader held, the Response may be collected, and with it the fetch's abort.
+  let held: Response | undefined = response;
+  const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", onAbort, { once: true });
+  const finish = () => {
+    held = undefined;
+    signal.removeEventListener("abort", onAbort);
+    end();
+  };
+  const read = async () => {
+    const came = isFinite ? link.expect("body") : undefined;
+    try {
+      return await reader.read();
+    } finally {
+      came?.();
+    }
+  };
+  const stop = async (controller: ReadableStreamDefaultController, error: unknown) => {
+    finish();
+    await reader.cancel(error).catch(() => {});
+    controller.error(new UnreachableError(error, { sent: true }));
+  };
+  const shared = purpose === "short" || (purpose === "watch" && readBy === "client");
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await read();
+          // A cancelled reader yields a clean end: the abort must not look like one.
+          signal.throwIfAborted();
+          if (done || held === undefined) {
+            finish();
+            return controller.close();
+          }
+          lease.alive();
+          link.alive();
+          controller.enqueue(value);
+          // Whoever shares a connection with it must not wait for a client that does not read.
+          if (purpose === "watch" && shared && controller.desiredSize! <= 0) {
+            await stop(controller, new Error("the client does not read its watch"));
+          }
+        } catch (error) {
+          if (!signal.aborted) link.suspect(errorMessage(error));
+          await stop(controller, error);
+        }
+      },
+      async cancel(reason) {
+        finish();
+        await reader.cancel(reason).catch(() => {});
+      },
+    },
+    shared
+      ? new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES })
+      : new CountQueuingStrategy({ highWaterMark: 0 }),
+  );
+  return new Response(body, { status, headers });
+}
+
+function withCredential(headers: Headers, { token }: Credential): Headers {
+  const all = new Headers(headers);
+  all.set("accept-encoding", "gzip");
+  if (token !== undefined) all.set("authorization", `Bearer ${token}`);
+  return all;
+}
