@@ -5,6 +5,7 @@ import type { CloudServer } from "./cloud_server.ts";
 import type { Lease } from "./connection.ts";
 import type { Purpose, Reader } from "./connections.ts";
 import type { Credential } from "./credentials.ts";
+import { isMiddlebox } from "./middlebox.ts";
 import { UnreachableError } from "./unreachable.ts";
 
 /** Of a server, what an exchange needs. */
@@ -83,7 +84,9 @@ export async function exchange(
     const response = await abortable(sent, signal);
     stopWaiting();
     lease.alive();
-    link.alive();
+    // Somebody lives, but perhaps not the cloud: a probe decides.
+    if (isMiddlebox(response)) link.suspect(`a middlebox answers ${response.status}`);
+    else link.alive();
     return observe(response, { server, lease, request, signal, end });
   } catch (error) {
     end();

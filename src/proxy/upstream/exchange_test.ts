@@ -98,6 +98,13 @@ Deno.test("exchange() does not insist after two refused streams: nothing was sen
   await assert.rejects(run.send({ method: "POST" }), unreachable(false));
 });
 
+Deno.test("exchange() takes a middlebox's answer for no sign of the cloud's life", async () => {
+  const page = () => Promise.resolve(new Response(null, { status: 503 }));
+  const run = setUp(page);
+  assert.equal((await run.send({})).status, 503);
+  assert.equal(run.link.state.state, "suspect");
+});
+
 Deno.test("exchange() adds the credential and asks for gzip", async () => {
   const run = setUp(() => Promise.resolve(new Response("ok")));
   await (await run.send({})).text();
