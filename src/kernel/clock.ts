@@ -14,6 +14,13 @@ export interface Clock {
   timer(ms: number, callback: () => void): () => void;
 }
 
+/** Longest delay of a timer, ms (25 days): what is longer would fire at once. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+function delayOf(ms: number): number {
+  return Math.min(Math.max(ms, 0), MAX_DELAY_MS);
+}
+
 /** The machine's own clocks. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -26,12 +33,12 @@ export const systemClock: Clock = {
         signal?.removeEventListener("abort", finish);
         resolve();
       };
-      const id = setTimeout(finish, ms);
+      const id = setTimeout(finish, delayOf(ms));
       signal?.addEventListener("abort", finish, { once: true });
     });
   },
   timer(ms, callback) {
-    const id = setTimeout(callback, ms);
+    const id = setTimeout(callback, delayOf(ms));
     return () => clearTimeout(id);
   },
 };
