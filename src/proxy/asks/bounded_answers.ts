@@ -4,6 +4,7 @@ import { negotiate } from "../../kube/accept.ts";
 import type { Answer } from "../../kube/answer.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import type { KeptAnswer } from "../store/overlay.ts";
+import { greediest, sharesOf } from "./greediest.ts";
 
 /** How many answers of a kind are kept, and for how long. */
 export interface AnswerLimits {
@@ -11,6 +12,9 @@ export interface AnswerLimits {
   /** Looked at when a new one comes in: in an outage none is forgotten. */
   maxAgeMs: number;
 }
+
+/** A kubelet's are some 2 KB. Longer ones, which a caller's own long question makes, would fill the store. */
+const MAX_BODY_BYTES = 64 * 1024;
 
 /** When an answer was given: by the monotonic clock if that was in this process, else by the wall clock. */
 type Given = { monotonicMs: number } | { wallMs: number };
@@ -38,18 +42,24 @@ export class BoundedAnswers {
     this.#limits = limits;
   }
 
+  /** Takes the place of what was kept for the question in that encoding; what is very long is not kept. */
   keep(caller: string, question: Uint8Array | string, answer: Answer): void {
+    if (answer.body.length > MAX_BODY_BYTES) return this.forget(caller, question);
     const key = this.#keyOf(caller, question) + (answer.headers["content-type"] ?? "");
     const index = this.#index ??= this.#load();
     this.#kept.keep(key, answer);
     index.delete(key);
     index.set(key, { monotonicMs: this.#clock.monotonic() });
     for (const [old, given] of index) {
-      const expired = (this.#ageMs(given) ?? 0) > this.#limits.maxAgeMs;
-      if (!expired && index.size <= this.#limits.maxCount) break;
-      index.delete(old);
-      this.#kept.forget(old);
+      if ((this.#ageMs(given) ?? 0) <= this.#limits.maxAgeMs) break;
+      this.#drop(index, old);
     }
+    while (index.size > this.#limits.maxCount) this.#drop(index, oldestOfGreediest(index.keys()));
+  }
+
+  #drop(index: Map<string, Given>, key: string): void {
+    index.delete(key);
+    this.#kept.forget(key);
   }
 
   /** The answer in the encoding that the client likes best. @param maxAgeMs by default any */
@@ -93,4 +103,11 @@ export class BoundedAnswers {
     );
     return new Map(entries.sort(([, a], [, b]) => a.wallMs - b.wallMs));
   }
+}
+
+/** @param keys oldest first, of at least one answer */
+function oldestOfGreediest(keys: Iterable<string>): string {
+  const owned = [...keys].map((key) => ({ key, caller: key.split("\n", 2)[1]! }));
+  const victim = greediest(sharesOf(owned.map(({ caller }) => [caller, 1])));
+  return owned.find(({ caller }) => caller === victim)!.key;
 }

@@ -117,3 +117,17 @@ Deno.test("forget() forgets a question in every encoding, and no other", () => {
   answers.forget("identity:a", "q");
   assert.deepEqual([found(answers, "q"), found(answers, "other")], [undefined, "z"]);
 });
+
+Deno.test("keep() lets no caller push out what is kept for the node itself", () => {
+  const { answers } = setUp();
+  answers.keep("identity:a", "mine", answer("mine"));
+  for (let i = 0; i < 20; i++) answers.keep("serviceaccount:ns:a", `q${i}`, answer("x"));
+  assert.equal(found(answers, "mine"), "mine");
+});
+
+Deno.test("keep() does not keep what is very long, nor what it takes the place of", () => {
+  const { answers } = setUp();
+  answers.keep("identity:a", "q", answer("short"));
+  answers.keep("identity:a", "q", answer("x".repeat(65 * 1024)));
+  assert.equal(found(answers, "q"), undefined);
+});

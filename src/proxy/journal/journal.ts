@@ -1,10 +1,11 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { formatJson, parseJson } from "../../kube/codec/json.ts";
 import { composeMergePatches } from "../../kube/merge_patch.ts";
+import { greediest, sharesOf } from "../asks/greediest.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import { formatEntry, type JournalEntry, parseEntry } from "./journal_entry.ts";
 
-/** How much is journaled; the oldest goes first. */
+/** How much is journaled; the oldest of whoever takes most of it goes first. */
 export interface JournalLimits {
   maxEvents: number;
   maxBytes: number;
@@ -229,9 +230,13 @@ export class Journal {
   /** What is being sent has a chance yet, and goes last. */
   #trim(): void {
     const { maxEvents, maxBytes } = this.#limits;
-    for (const { seq } of this.queued()) {
-      if (this.size <= maxEvents && this.#bytes <= maxBytes) return;
-      if (seq !== this.#sending) this.drop(seq, "full");
+    while (this.size > maxEvents || this.#bytes > maxBytes) {
+      const waiting = this.queued().filter(({ seq }) => seq !== this.#sending);
+      const victim = greediest(
+        sharesOf(waiting.map(({ caller, sizeBytes }) => [caller, sizeBytes])),
+      );
+      if (victim === undefined) return;
+      this.drop(waiting.find(({ caller }) => caller === victim)!.seq, "full");
     }
   }
 }

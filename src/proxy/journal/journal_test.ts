@@ -125,6 +125,16 @@ Deno.test("append() drops the oldest when they take too much room", () => {
   assert.ok(!journal.accepts({ ...create("d"), body: new Uint8Array(2 * length) }));
 });
 
+Deno.test("append() lets no pod push out what the node itself wrote", () => {
+  const { journal } = setUp({ ...ROOMY, maxEvents: 4 });
+  journal.append(create("mine"));
+  for (let i = 0; i < 20; i++) journal.append(create(`flood-${i}`, "serviceaccount:ns:a"));
+  assert.deepEqual(journal.queued().map(({ object }) => object), [
+    "default/mine",
+    ...[17, 18, 19].map((i) => `default/flood-${i}`),
+  ]);
+});
+
 Deno.test("accepts() takes nothing when the journal is off", () => {
   assert.ok(!setUp({ ...ROOMY, maxEvents: 0 }).journal.accepts(create("a")));
 });

@@ -1,9 +1,11 @@
 import { formatJson, parseJson } from "../../kube/codec/json.ts";
 import type { EventObject } from "../../kube/event_object.ts";
+import { greediest, sharesOf } from "../asks/greediest.ts";
 
 /**
  * The Events that were lately written, as each caller last saw them: what a patch of one is answered with,
- * and what is created again when the cloud has forgotten it. In memory, the least recent goes first.
+ * and what is created again when the cloud has forgotten it. In memory: of whoever
+ * takes most, the least recent goes first.
  */
 export class KnownEvents {
   readonly #maxBytes: number;
@@ -26,14 +28,24 @@ export class KnownEvents {
     this.#bytes += bytes.length - (this.#events.get(key)?.length ?? 0);
     this.#events.delete(key);
     this.#events.set(key, bytes);
-    for (const [oldest, { length }] of this.#events) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.#events.delete(oldest);
-      this.#bytes -= length;
+    while (this.#bytes > this.#maxBytes) {
+      const owned = [...this.#events].map(([key, { length }]) => ({
+        key,
+        length,
+        caller: ownerOf(key),
+      }));
+      const victim = greediest(sharesOf(owned.map(({ caller, length }) => [caller, length])));
+      const oldest = owned.find(({ caller }) => caller === victim)!;
+      this.#events.delete(oldest.key);
+      this.#bytes -= oldest.length;
     }
   }
 }
 
 function keyOf(caller: string, path: string): string {
   return `${caller}\n${path}`;
+}
+
+function ownerOf(key: string): string {
+  return key.split("\n", 1)[0]!;
 }

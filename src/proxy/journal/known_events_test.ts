@@ -20,3 +20,10 @@ Deno.test("KnownEvents forgets the least recent when they take too much room", (
   const all = ["1", "2", "3"].map((name) => known.get("a", name) !== undefined);
   assert.deepEqual(all, [true, false, true]);
 });
+
+Deno.test("KnownEvents lets no pod push out what the node itself wrote", () => {
+  const known = new KnownEvents(250);
+  known.set("identity:a", "1", event("1"));
+  for (const name of ["2", "3", "4", "5"]) known.set("serviceaccount:ns:a", name, event(name));
+  assert.notEqual(known.get("identity:a", "1"), undefined);
+});
