@@ -23,9 +23,19 @@ export function errorMessage(error: unknown): string {
   let e: unknown = error;
   // A cause may lead back to its error, or go on for ever.
   for (let depth = 0; e !== undefined && e !== null && depth < 5; depth++) {
-    const text = e instanceof Error ? e.message : String(e);
+    const text = withoutTargets(e instanceof Error ? e.message : String(e));
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
     e = e instanceof Error ? e.cause : undefined;
   }
   return parts.join(": ") || "unknown error";
+}
+
+/**
+ * Errors of fetch name the whole URL. One request's path and query, which may hold a token of somebody's
+ * dashboard, are nothing for the log, nor for the next client who is told why the link is down.
+ */
+function withoutTargets(text: string): string {
+  return text.replace(/\b(https?:\/\/[^\s\/?#()"]+)[\/?#][^\s()"]*(?=[\s)]|$)/g, (url, server) => {
+    return text.startsWith("error sending request") ? server : url.split("?", 1)[0]!;
+  });
 }

@@ -42,3 +42,22 @@ Deno.test("AgentError takes the name of its class and keeps the cause", () => {
   assert.ok(error instanceof AgentError);
   assert.equal(new UsageError("x").code, "usage");
 });
+
+Deno.test.each([
+  {
+    name: "path and query of a request",
+    text: "error sending request for url (https://10.0.0.1:6443/api/v1/x?token=s3cret): refused",
+    want: "error sending request for url (https://10.0.0.1:6443): refused",
+  },
+  {
+    name: "the same beside addresses",
+    text:
+      "error sending request from 1.1.1.1:1 for https://[::1]:6443/x?token=s3cret ([::1]:6443): eof",
+    want: "error sending request from 1.1.1.1:1 for https://[::1]:6443 ([::1]:6443): eof",
+  },
+  { name: "any query", text: "at https://a/b?token=s3cret", want: "at https://a/b" },
+  { name: "and keeps a path", text: "Cannot use https://a/b", want: "Cannot use https://a/b" },
+])("errorMessage() leaves out $name", ({ text, want }) => {
+  const error = new TypeError("fetch failed", { cause: new Error(text) });
+  assert.equal(errorMessage(error), `fetch failed: ${want}`);
+});

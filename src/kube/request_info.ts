@@ -51,7 +51,8 @@ const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
  * Reads a request line.
  *
  * @param path the path as it came, percent-encoded
- * @throws {SyntaxError} on a path that no kube-apiserver would be sent: broken encoding, `.` or `..`.
+ * @throws {SyntaxError} on a path that no kube-apiserver would be sent: broken encoding, `.` or `..`, what a URL
+ * does not hold unencoded
  */
 export function parseRequestInfo(
   method: string,
@@ -104,6 +105,10 @@ export function isTrue(value: string | null): boolean {
 
 /** As kube-apiserver: decoded first and cut afterwards, so that an encoded slash parts segments too. */
 function segments(path: string): string[] {
+  // What is sent on must be what was judged: on its way every URL parser reads `\\` as `/` and drops `#…`.
+  if (!path.startsWith("/") || new URL(`http://host${path}`).pathname !== path) {
+    throw new SyntaxError(`Cannot read the request path: "${path}" has characters that no URL has`);
+  }
   let decoded: string;
   try {
     decoded = decodeURIComponent(path);

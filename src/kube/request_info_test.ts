@@ -178,6 +178,11 @@ Deno.test.each([
   "/api/v1/./pods",
   "/api/v1/pods/%zz",
   "/api/v1/pods/%ff",
+  // Every URL parser on the way would make something else of these.
+  "/version/\\..\\api\\v1\\secrets",
+  "/api/v1/namespaces/a/secrets/s#/log",
+  "/api/v1/pods/\u00e9",
+  "api/v1/pods",
 ])("parseRequestInfo() throws a SyntaxError when the path is %s", (path) => {
   assert.throws(() => parse(`GET ${path}`), SyntaxError);
 });

@@ -156,3 +156,12 @@ Deno.test.each([
 ])("selectedName() of '$selector' is $want", ({ selector, want }) => {
   assert.equal(selectedName(selector), want);
 });
+
+Deno.test("parseLabelSelector() reads any text in linear time", () => {
+  const length = 300_000;
+  const throws = (text: string) => assert.throws(() => parseLabelSelector(text), SyntaxError);
+  throws(`a${" ".repeat(length)}b`);
+  throws(",".repeat(length));
+  throws("a in (".repeat(length));
+  assert.equal(parseLabelSelector(`a in (b${",b".repeat(length)})`).length, 1);
+});

@@ -41,6 +41,7 @@ export class Identities {
   readonly #tokens: LocalTokens;
   readonly #serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused" | "forget">;
   readonly #passthrough: boolean;
+  readonly #isProven: (key: string) => boolean;
   /** The newest bearers, for the reflectors that run on them. */
   readonly #bearers = new Map<string, Credential>();
 
@@ -48,14 +49,17 @@ export class Identities {
     configs: readonly IdentityConfig[],
     options: {
       passthrough: boolean;
+      /** Whether the cloud accepted a bearer before, also in a former process. @param key of the caller */
+      isProven: (key: string) => boolean;
       tokens: LocalTokens;
       serviceAccounts: Pick<ServiceAccounts, "subjectOf" | "tokenOf" | "refused" | "forget">;
       fs: Fs;
       clock: Clock;
     },
   ) {
-    const { passthrough, tokens, serviceAccounts, fs, clock } = options;
+    const { passthrough, isProven, tokens, serviceAccounts, fs, clock } = options;
     this.#passthrough = passthrough;
+    this.#isProven = isProven;
     this.#tokens = tokens;
     this.#serviceAccounts = serviceAccounts;
     this.#known = configs.map((config) => ({
@@ -79,9 +83,9 @@ export class Identities {
     if (!this.#passthrough) return NOBODY;
     const subject = await this.#serviceAccounts.subjectOf(token);
     if (subject !== undefined) return { kind: "bearer", token, key: subjectKey(subject), subject };
-    const caller: Caller = { kind: "bearer", token, key: `bearer:${hashToken(token)}` };
-    this.#remember(caller.key, token);
-    return caller;
+    const key = `bearer:${hashToken(token)}`;
+    if (this.#isProven(key)) this.#remember(key, token);
+    return { kind: "bearer", token, key };
   }
 
   #certified(peer: Peer | undefined): Caller {
@@ -120,6 +124,10 @@ export class Identities {
     const known = this.#find(key);
     if (known !== undefined) known.source.answered(status);
     else if (token !== undefined && status === 401) this.#serviceAccounts.refused(token);
+    // Made-up ones, of which anybody has any number, must not push out those that reflectors run on.
+    else if (token !== undefined && key.startsWith("bearer:") && status < 300) {
+      this.#remember(key, token);
+    }
   }
 
   #find(key: string): Known | undefined {

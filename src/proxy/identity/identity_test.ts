@@ -17,7 +17,7 @@ const FILES = {
 };
 
 /** Identities; the tokens `pod-a-…` prove the ServiceAccount a, the newest unless it was refused. */
-async function load(options: { passthrough?: boolean } = {}) {
+async function load(options: { passthrough?: boolean; proven?: string[] } = {}) {
   const fs = new FakeFs(FILES);
   const names = CONFIGS.map(({ name }) => name);
   const randomToken = () => "never needed here";
@@ -26,6 +26,7 @@ async function load(options: { passthrough?: boolean } = {}) {
   let newest: string | undefined;
   const identities = new Identities(CONFIGS, {
     passthrough: options.passthrough ?? true,
+    isProven: (key) => options.proven?.includes(key) ?? false,
     tokens,
     serviceAccounts: {
       subjectOf(token) {
@@ -189,22 +190,40 @@ Deno.test("credential() throws while an identity's files are missing, and unusab
 
 Deno.test("credentialOf() finds who asked by their key alone", async () => {
   const { identities } = await load();
-  const { key } = await identities.callerOf(bearer("pod-token"));
-  assert.equal((await identities.credentialOf(key)).token, "pod-token");
+  const { key } = await identities.callerOf(bearer("a-token"));
+  identities.answered(key, { token: "a-token" }, 200);
+  assert.equal((await identities.credentialOf(key)).token, "a-token");
   assert.equal((await identities.credentialOf("identity:kubelet")).token, "cloud-kubelet");
   await assert.rejects(identities.credentialOf("bearer:unknown"), /no good bearer token/);
 });
 
+Deno.test("credentialOf() knows a bearer whom the cloud accepted in a former process", async () => {
+  const key = `bearer:${hashToken("a-token")}`;
+  const { identities } = await load({ proven: [key] });
+  await identities.callerOf(bearer("a-token"));
+  assert.equal((await identities.credentialOf(key)).token, "a-token");
+});
+
 Deno.test("credentialOf() forgets the bearers not seen for longest when there are too many", async () => {
   const { identities } = await load();
-  const keys: string[] = [];
-  for (let i = 0; i < 1_000; i++) {
-    keys.push((await identities.callerOf(bearer(`t${i}`))).key);
+  const keyOf = (token: string) => `bearer:${hashToken(token)}`;
+  const accept = (token: string) => identities.answered(keyOf(token), { token }, 200);
+  for (let i = 0; i < 1_000; i++) accept(`t${i}`);
+  accept("t0");
+  accept("one-more");
+  assert.equal((await identities.credentialOf(keyOf("t0"))).token, "t0");
+  await assert.rejects(identities.credentialOf(keyOf("t1")));
+});
+
+Deno.test("credentialOf() forgets nobody for tokens that the cloud never accepted", async () => {
+  const { identities } = await load();
+  const { key } = await identities.callerOf(bearer("a-token"));
+  identities.answered(key, { token: "a-token" }, 200);
+  for (let i = 0; i < 1_001; i++) {
+    const made = await identities.callerOf(bearer(`made-up-${i}`));
+    identities.answered(made.key, { token: `made-up-${i}` }, 401);
   }
-  await identities.callerOf(bearer("t0"));
-  await identities.callerOf(bearer("one-more"));
-  assert.equal((await identities.credentialOf(keys[0]!)).token, "t0");
-  await assert.rejects(identities.credentialOf(keys[1]!));
+  assert.equal((await identities.credentialOf(key)).token, "a-token");
 });
 
 Deno.test("named() is the identity of that name, or a RangeError", async () => {

@@ -4,6 +4,7 @@ import { Singleflight } from "../../kernel/singleflight.ts";
 import type { Answer } from "../../kube/answer.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import { discoveryKey, type KeptAnswers } from "../store/kept.ts";
+import { hashToken } from "../upstream/credentials.ts";
 
 /** Where the API server says who issues its tokens (OpenID Connect Discovery 1.0, KEP-1393), and the keys. */
 const ISSUER = { path: "/.well-known/openid-configuration", accept: "application/json" };
@@ -98,7 +99,8 @@ export class IssuerKeys {
   /** Fetches both, if the cloud can be asked and did not just give them. A failure leaves what is known. */
   async #fetch(token: string): Promise<void> {
     const { clock, isOpen, get, kept } = this.#options;
-    await this.#fetching.do("", async () => {
+    // By token: one that the cloud refuses must not stand for the good one that waits beside it.
+    await this.#fetching.do(hashToken(token), async () => {
       if (!isOpen() || clock.monotonic() - this.#fetchedAt < MIN_REFETCH_MS) return;
       for (const { path, accept } of [ISSUER, KEYS]) {
         const answer = await get(path, accept, token).catch(() => undefined);

@@ -154,3 +154,12 @@ Deno.test("issuerOf() is undefined without a link and without keys", async () =>
   assert.equal(await keys.issuerOf(CLUSTER.sign()), undefined);
   assert.deepEqual(asked, []);
 });
+
+Deno.test("issuerOf() asks with each token, so that a refused one speaks for itself alone", async () => {
+  const { keys, asked } = setUp();
+  const token = CLUSTER.sign();
+  const junk = STRANGER.sign();
+  const [, issuer] = await Promise.all([keys.issuerOf(junk), keys.issuerOf(token)]);
+  assert.equal(issuer, CLUSTER.issuer);
+  assert.ok(asked.some((each) => each.endsWith(token.slice(-8))), "asked with the good one");
+});

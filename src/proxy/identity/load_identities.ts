@@ -3,7 +3,7 @@ import { toAnswer } from "../../kube/answer.ts";
 import type { Fs } from "../../platform/fs.ts";
 import type { ProxyConfig } from "../config.ts";
 import type { CloudLink } from "../link/cloud_link.ts";
-import type { KeptAnswers } from "../store/kept.ts";
+import { type KeptAnswers, provenKey } from "../store/kept.ts";
 import { bearerCredential, hashToken } from "../upstream/credentials.ts";
 import { fromCloud } from "../upstream/forward.ts";
 import type { Renewals } from "../upstream/renewals.ts";
@@ -69,7 +69,8 @@ export async function loadIdentities(
     renewed: (key) => renewals.renew(key),
   });
   const { passthrough } = config;
-  const options = { passthrough, tokens, serviceAccounts, fs, clock };
+  const isProven = (key: string) => kept.get(provenKey(key)) !== undefined;
+  const options = { passthrough, isProven, tokens, serviceAccounts, fs, clock };
   return { identities: new Identities(config.identities, options), tokens };
 }
 

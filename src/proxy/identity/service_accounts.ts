@@ -23,7 +23,7 @@ export interface ServiceAccountsOptions {
   renewed(key: string): void;
 }
 
-/** One token, by its hash. */
+/** What is known of what a token says; whoever changes its signature's spelling has the same token. */
 interface Judged {
   claims: TokenClaims;
   verdict: CloudVerdict;
@@ -55,8 +55,13 @@ export function subjectKey(subject: string): string {
 export class ServiceAccounts {
   readonly #options: ServiceAccountsOptions;
   readonly #asking = new Singleflight<void>();
-  /** By hash, the ones not seen for longest first. */
+  /**
+   * By hash, the ones not seen for longest first. Tokens that differ only in how their signature is written share
+   * what is known: base64url has several spellings of one, and ECDSA two of each.
+   */
   readonly #judged = new Map<string, Judged>();
+  /** The same by the hash of what was signed. */
+  readonly #signed = new Map<string, Judged>();
   /** Hashes of tokens that are of nobody known, and when that was found, monotonic. */
   readonly #unknown = new Map<string, number>();
   /** The newest good token of each ServiceAccount, by its key. */
@@ -69,6 +74,7 @@ export class ServiceAccounts {
   /** The cloud is another cluster: what it said of tokens was said by the former. */
   forget(): void {
     this.#judged.clear();
+    this.#signed.clear();
     this.#unknown.clear();
     this.#newest.clear();
   }
@@ -124,7 +130,10 @@ export class ServiceAccounts {
       keep(this.#unknown, hash, now);
       return undefined;
     }
-    const judged: Judged = { claims, verdict: "unreachable", askedAt: -Infinity };
+    const signed = hashToken(token.slice(0, token.lastIndexOf(".")));
+    const judged = this.#signed.get(signed) ??
+      { claims, verdict: "unreachable", askedAt: -Infinity };
+    keep(this.#signed, signed, judged);
     keep(this.#judged, hash, judged);
     return judged;
   }

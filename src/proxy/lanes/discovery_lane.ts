@@ -14,6 +14,15 @@ import {
 /** Largest discovery or OpenAPI document that is kept. */
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
 
+/**
+ * A path as clients write it. The cloud knows the same document by many spellings (`/%61pis`): each would be kept
+ * once more.
+ */
+const PLAIN_PATH = /^(\/[A-Za-z0-9._-]+)+\/?$/;
+
+/** Of one document, the Accepts with which callers that are no identities have it kept; the rest is negotiated. */
+const MAX_ACCEPTS = 6;
+
 /** After so long a kept document that the cloud confirms is written down as new, ms. */
 const CONFIRM_MS = 3_600_000;
 
@@ -39,7 +48,7 @@ export function createDiscoveryLane(context: LaneContext): LaneHandler {
       }
       if (response.status !== 200 || !isProven(context, request)) return response;
       const answer = await toAnswer(response, request.signal, MAX_DOCUMENT_BYTES);
-      kept.keep(key, answer);
+      if (mayKeep(context, request, key)) kept.keep(key, answer);
       return fromKept(request, answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
@@ -56,6 +65,13 @@ export function createDiscoveryLane(context: LaneContext): LaneHandler {
       });
     }
   };
+}
+
+/** What is kept for all must not be anybody's to fill the store with. */
+function mayKeep({ kept }: LaneContext, { path, caller }: ProxyRequest, key: string): boolean {
+  if (!PLAIN_PATH.test(path)) return false;
+  const others = kept.keys(discoveryKey(path, "")).filter((each) => each !== key);
+  return caller.kind === "identity" || others.length < MAX_ACCEPTS;
 }
 
 /**
