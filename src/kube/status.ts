@@ -10,6 +10,7 @@ export type StatusReason =
   | "ServiceUnavailable"
   | "NotAcceptable"
   | "RequestEntityTooLarge"
+  | "TooManyRequests"
   | "NotImplemented"
   | "InternalError";
 

@@ -10,7 +10,7 @@ import { withBearerInHeader } from "./identity/websocket_bearer.ts";
 import type { ProxyRequest } from "./upstream/forward.ts";
 import { createGetLane } from "./lanes/get_lane.ts";
 import type { Caller } from "./identity/identity.ts";
-import type { LaneContext, LaneHandler } from "./lanes/lane_context.ts";
+import { isProven, type LaneContext, type LaneHandler } from "./lanes/lane_context.ts";
 import { type Lane, laneOf } from "./lanes/lanes.ts";
 import { createDiscoveryLane } from "./lanes/discovery_lane.ts";
 import { createEventLane } from "./lanes/event_lane.ts";
@@ -21,6 +21,7 @@ import { createReviewLane } from "./lanes/review_lane.ts";
 import { createTokenLane } from "./lanes/token_lane.ts";
 import { createUpgradeLane } from "./lanes/upgrade_lane.ts";
 import { createWatchLane } from "./lanes/watch_lane.ts";
+import { TooManyRequestsError, Turnstile, type Visit } from "./turnstile.ts";
 
 /** Largest body that is taken: kube-apiserver refuses more than 3 MiB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -60,6 +61,7 @@ export function createProxyApp(
     upgrade: createUpgradeLane(context),
   };
   const { logger } = options;
+  const turnstile = new Turnstile();
   const answer = async (raw: Request, connection: ClientConnection): Promise<Response> => {
     const { path, query } = splitUrl(raw.url);
     let info: RequestInfo;
@@ -78,19 +80,25 @@ export function createProxyApp(
       caller: await options.callerOf(withBearerInHeader(raw.headers), connection.peer),
       connection,
       signal: AbortSignal.any([raw.signal, context.stop]),
-      readBody: () => readBody(raw),
+      readBody: () => readBody(raw, visit!),
     };
+    let visit: Visit | undefined;
     try {
+      visit = turnstile.enter(request.caller, isProven(context, request), raw.signal);
       const lane = laneOf(request);
-      const response = await handlers[lane](request);
+      const response = visit.ends(await handlers[lane](request));
       return IMPATIENT.has(lane) ? cutWhenStuck(response, request, context, logger) : response;
     } catch (error) {
+      visit?.ends(new Response(null));
       if (error instanceof BodyTooLargeError) {
         return statusResponse({
           code: 413,
           reason: "RequestEntityTooLarge",
           message: error.message,
         });
+      }
+      if (error instanceof TooManyRequestsError) {
+        return statusResponse({ code: 429, reason: "TooManyRequests", message: error.message });
       }
       // Nobody is there to be told.
       if (request.signal.aborted) return new Response(null, { status: 503 });
@@ -141,14 +149,16 @@ function splitUrl(url: string): { path: string; query: URLSearchParams } {
   return { path, query: new URLSearchParams(search.join("?")) };
 }
 
-async function readBody(raw: Request): Promise<Uint8Array | undefined> {
+async function readBody(raw: Request, visit: Visit): Promise<Uint8Array | undefined> {
   if (raw.body === null) return undefined;
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of raw.body) {
     size += part.length;
     if (size > MAX_DRAINED_BYTES) break;
-    if (size <= MAX_BODY_BYTES) parts.push(part);
+    if (size > MAX_BODY_BYTES) continue;
+    visit.hold(part.length);
+    parts.push(part);
   }
   if (size > MAX_BODY_BYTES) {
     throw new BodyTooLargeError(`the request's body is longer than ${MAX_BODY_BYTES} bytes`);

@@ -25,6 +25,7 @@ import { ListTee, observeVersion } from "./list_tee.ts";
 import { chooseHub, servable } from "../hub/choose_hub.ts";
 import { acceptedRepresentations, sameShape } from "../hub/representation.ts";
 import { formatScope, type Scope, scopeOf } from "../hub/scope.ts";
+import { admits } from "../hub/scope_share.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
 /** LIST: from the hub where any version will do, else from the cloud, and from the hub when it is away. */
@@ -110,7 +111,10 @@ export function createListLane(context: LaneContext): LaneHandler {
 
     const served = servable(scopes, candidates);
     const mirror = findMirror(context, served[0]!);
-    if (isProven(context, request) && isForHub(context, asked, served[0]!, mirror)) {
+    if (
+      isProven(context, request) && isForHub(context, asked, served[0]!, mirror) &&
+      (mirror !== undefined || admits(scopes, served[0]!))
+    ) {
       const { resourceVersion: wanted } = asked.parsed.options;
       const { hub, view = {}, state } = mirror === undefined
         ? { ...await chooseHub(scopes, link, served, { need: "current", signal }), view: {} }
@@ -137,7 +141,7 @@ export function createListLane(context: LaneContext): LaneHandler {
       if (response.status !== 200) return response;
       const encoding = encodingOf(response.headers.get("content-type"))?.name;
       const scope = candidates.find((each) => each.encoding === encoding);
-      if (scope === undefined) return response;
+      if (scope === undefined || !admits(scopes, scope)) return response;
       const hub = scopes.hub(scope);
       // A reflector knows better, unless the cloud does not let it watch; and the past is worth nothing.
       const mayKeep = () =>

@@ -24,6 +24,7 @@ import { parseReadOptions, type ReadOptions } from "./list_options.ts";
 import { chooseHub, isHeld, servable } from "../hub/choose_hub.ts";
 import { acceptedRepresentations, sameShape } from "../hub/representation.ts";
 import { formatScope, type Scope, scopeOf } from "../hub/scope.ts";
+import { admits } from "../hub/scope_share.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
 
 /** Shortest life of a watch without `timeoutSeconds`, as kube-apiserver's --min-request-timeout. */
@@ -81,6 +82,7 @@ async function serveFromHub(
     const isOwn = candidates.some((scope) => scopes.known(scope) === best?.hub);
     if (best === undefined || !isOwn) return await serveHeld(context, request, best, options);
   }
+  if (!admits(scopes, candidates[0]!)) return await passWatch(context, request);
   // Only the cloud knows what came after a version that the hub never saw.
   if (resumed && link.isOpen && !isHeld(scopes, candidates[0]!)) {
     scopes.reflect(candidates[0]!, { resumed });

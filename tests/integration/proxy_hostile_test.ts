@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { configureSync, resetSync } from "@logtape/logtape";
+import { redact } from "../../src/telemetry/redact.ts";
+import { type FakeSite, NODE_TOKEN, startFakeSite } from "../testing/fake_site.ts";
+import { MAX_SCOPES_PER_BEARER } from "../../src/proxy/hub/scope_share.ts";
+
+const PODS = "/api/v1/namespaces/default/pods";
+const SECRETS = "/api/v1/namespaces/default/secrets";
+
+const bearer = (token: string) => ({ as: null, headers: { authorization: `Bearer ${token}` } });
+
+async function statusOf(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** A connection to the TLS listener that speaks HTTP/1.1 byte for byte. */
+function connect(proxy: FakeSite["proxy"]): Promise<Deno.TlsConn> {
+  const { hostname, port } = new URL(proxy.url);
+  const alpnProtocols = ["http/1.1"];
+  return Deno.connectTls({ hostname, port: Number(port), caCerts: [proxy.ca], alpnProtocols });
+}
+
+/** Sends a text as it is, and returns all that comes back. */
+async function send(proxy: FakeSite["proxy"], text: string): Promise<string> {
+  using connection = await connect(proxy);
+  await connection.write(new TextEncoder().encode(text));
+  return await new Response(connection.readable).text().catch(() => "");
+}
+
+Deno.test("S14 what is sent on is what was judged, however the target is written", async (t) => {
+  await using site = await startFakeSite();
+  const { proxy, cloud } = site;
+  cloud.create("secrets", { metadata: { name: "s", namespace: "default" } });
+  const own = `authorization: Bearer ${await proxy.token("node")}`;
+  const status = async (target: string) => {
+    const lines = [`GET ${target} HTTP/1.1`, "host: a", own, "connection: close", "", ""];
+    return Number((await send(proxy, lines.join("\r\n"))).split(" ")[1]);
+  };
+  const refused = [
+    "/version/\\..\\api\\v1\\namespaces\\default\\secrets\\s",
+    "/version/../api/v1/namespaces/default/secrets/s",
+    "/version/%2e%2e/api/v1/namespaces/default/secrets/s",
+    "/version/%2E./api/v1/namespaces/default/secrets/s",
+    "/version%2f..%2fapi/v1/namespaces/default/secrets/s",
+    `${SECRETS}/s#/log`,
+  ];
+  for (const target of refused) {
+    await t.step(target, async () => assert.equal(await status(target), 400));
+  }
+  assert.deepEqual(cloud.audit.entries.filter(({ resource }) => resource === "secrets"), []);
+  await t.step("an absolute target is one of this server's paths", async () => {
+    assert.equal(await status(`http://elsewhere${SECRETS}/s`), 200);
+  });
+  await t.step("an encoded slash parts segments, as in the cloud", async () => {
+    assert.equal(await status("/api%2Fv1/namespaces/default/secrets/none"), 404);
+  });
+});
+
+Deno.test("S14 nothing can be smuggled behind a request", async (t) => {
+  await using site = await startFakeSite();
+  const { proxy, cloud } = site;
+  const own = `Host: a\r\nAuthorization: Bearer ${await proxy.token("node")}`;
+  const smuggled = `GET ${SECRETS} HTTP/1.1\r\n${own}\r\nConnection: close\r\n\r\n`;
+  const heads: Record<string, string> = {
+    "two framings": `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    "two lengths": `Content-Length: 0\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}`,
+    "a space before the colon": `Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    "a length that is none": `Content-Length: +0\r\n\r\n${smuggled}`,
+    "an upgrade with two lengths":
+      `Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\nContent-Length: 9\r\n\r\n${smuggled}`,
+  };
+  for (const [name, head] of Object.entries(heads)) {
+    await t.step(name, async () => {
+      assert.match(
+        await send(proxy, `POST ${PODS} HTTP/1.1\r\n${own}\r\n${head}`),
+        /^HTTP\/1.1 400 /,
+      );
+    });
+  }
+  assert.deepEqual(cloud.audit.entries.filter(({ resource }) => resource === "secrets"), []);
+});
+
+Deno.test("S20 clients that never finish their request hurt nobody", async () => {
+  await using site = await startFakeSite();
+  const { proxy } = site;
+  const openings = ["", "P", "PRI * HTTP/2.0\r\n", "POST / HTTP/1.1\r\na: b\r\n", "GET /version"];
+  const open: Deno.TlsConn[] = [];
+  try {
+    for (let i = 0; i < 50; i++) {
+      const connection = await connect(proxy);
+      open.push(connection);
+      await connection.write(new TextEncoder().encode(openings[i % openings.length]));
+    }
+    assert.equal(await statusOf(await proxy.fetch("/version")), 200);
+  } finally {
+    for (const connection of open) connection.close();
+  }
+});
+
+Deno.test("a head without an end is refused, and nothing of it is sent on", async () => {
+  await using site = await startFakeSite();
+  const before = site.cloud.audit.entries.length;
+  const answer = await send(
+    site.proxy,
+    `GET /version HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(2 * 1024 * 1024)}\r\n\r\n`,
+  );
+  assert.doesNotMatch(answer, /^HTTP\/1.1 2/);
+  assert.equal(site.cloud.audit.entries.length, before);
+});
+
+Deno.test("what a bearer may have mirrored is bounded, and nothing of others goes for it", async () => {
+  await using site = await startFakeSite({ cloud: { tokens: { "pod-token": "pod" } } });
+  const { proxy, cloud, link } = site;
+  cloud.create("pods", { metadata: { name: "a", namespace: "default" } });
+  assert.equal(await statusOf(await proxy.fetch(`${PODS}?resourceVersion=0`)), 200);
+  assert.equal(await statusOf(await proxy.fetch(`${PODS}/a`, bearer("pod-token"))), 200);
+  for (let i = 0; i < MAX_SCOPES_PER_BEARER + 40; i++) {
+    const path = `${PODS}?resourceVersion=0&labelSelector=${encodeURIComponent(`!x${i}`)}`;
+    assert.equal(await statusOf(await proxy.fetch(path, bearer("pod-token"))), 200);
+  }
+  const { scopes } = proxy.proxy.status() as { scopes: { caller: string }[] };
+  const own = scopes.filter(({ caller }) => caller.startsWith("bearer:"));
+  assert.equal(own.length, MAX_SCOPES_PER_BEARER);
+  link.set({ state: "refused" });
+  await statusOf(await proxy.fetch("/version"));
+  assert.equal(await statusOf(await proxy.fetch(`${PODS}?resourceVersion=0`)), 200);
+});
+
+Deno.test("requests under way are bounded for strangers together, and for nobody else", async () => {
+  await using site = await startFakeSite({ cloud: { tokens: { "pod-token": "pod" } } });
+  const { proxy, link } = site;
+  assert.equal(await statusOf(await proxy.fetch(`${PODS}/a`, bearer("pod-token"))), 404);
+  // One after the other they are as many as one likes: each ends.
+  for (let i = 0; i < 120; i++) {
+    assert.equal(await statusOf(await proxy.fetch(PODS, bearer(`made-up-${i}`))), 401);
+  }
+  link.set({ state: "black-hole" });
+  const stop = new AbortController();
+  const { signal } = stop;
+  const asked = Array.from(
+    { length: 140 },
+    (_, i) => proxy.fetch(PODS, { ...bearer(`again-${i}`), signal }).then(statusOf, () => 0),
+  );
+  const codes = await Promise.all(asked);
+  stop.abort();
+  assert.ok(codes.filter((code) => code === 429).length >= 40, String(codes));
+  assert.ok(codes.filter((code) => code === 504).length <= 100, String(codes));
+});
+
+Deno.test("neither the status nor another client is told what a request asked for", async () => {
+  await using site = await startFakeSite();
+  const { proxy, link } = site;
+  link.set({ state: "refused" });
+  const asked = await proxy.fetch("/api/v1/namespaces/a/services/s/proxy/x?access_token=s3cret");
+  assert.equal(await statusOf(asked), 503);
+  const other = await proxy.fetch("/healthz", { as: null });
+  const told = JSON.stringify(proxy.proxy.status()) + await other.text();
+  assert.match(told, /refused|cut|reset|closed|down/i);
+  assert.doesNotMatch(told, /s3cret|access_token/);
+});
+
+Deno.test("no credential is in a log line, the status or an error, however a request fails", async () => {
+  const lines: unknown[] = [];
+  configureSync({
+    reset: true,
+    sinks: { all: (record) => void lines.push([record.rawMessage, record.properties]) },
+    loggers: [
+      { category: ["edge-agent"], sinks: ["all"], lowestLevel: "trace" },
+      { category: ["logtape"], lowestLevel: null },
+    ],
+  });
+  try {
+    const credential = "s3cret-of-somebody-0123456789";
+    const protocol = `base64url.bearer.authorization.k8s.io.${btoa(credential).replace(/=+$/, "")}`;
+    await using site = await startFakeSite();
+    const { proxy, link } = site;
+    const local = await proxy.token("node");
+    const texts: string[] = [];
+    const everything = async () => {
+      for (
+        const headers of [
+          { authorization: `Bearer ${credential}` },
+          { authorization: `Basic ${credential}` },
+          { authorization: `Bearer ${local}` },
+          { "sec-websocket-protocol": `${protocol}, v5.channel.k8s.io` },
+        ]
+      ) {
+        for (
+          const target of [
+            PODS,
+            `${PODS}?watch=true&token=${credential}`,
+            "/version",
+            "/%zz",
+            "/a/..",
+          ]
+        ) {
+          for (const method of ["GET", "POST"]) {
+            const init = { as: null, method, headers, ...(method === "POST" && { body: "{" }) };
+            const response = await proxy.fetch(target, init as RequestInit);
+            if (response.status >= 400) texts.push(await response.text());
+            else await response.body?.cancel();
+          }
+        }
+      }
+    };
+    await everything();
+    link.set({ state: "refused" });
+    await everything();
+    const told = JSON.stringify([lines, texts, redact(proxy.proxy.status())]);
+    assert.match(told, /the link is lost/);
+    for (const secret of [credential, btoa(credential), local, NODE_TOKEN]) {
+      assert.ok(!told.includes(secret.replace(/=+$/, "")), secret);
+    }
+  } finally {
+    resetSync();
+  }
+});
