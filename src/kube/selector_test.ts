@@ -160,7 +160,7 @@ Deno.test.each([
 Deno.test("parseLabelSelector() reads any text in linear time", () => {
   const length = 300_000;
   const throws = (text: string) => assert.throws(() => parseLabelSelector(text), SyntaxError);
-  throws(`a${" ".repeat(length)}b`);
+  throws(`a${" ".repeat(10 * length)}b`);
   throws(",".repeat(length));
   throws("a in (".repeat(length));
   assert.equal(parseLabelSelector(`a in (b${",b".repeat(length)})`).length, 1);

@@ -4,7 +4,7 @@ import { negotiate } from "../../kube/accept.ts";
 import type { Answer } from "../../kube/answer.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import type { KeptAnswer } from "../store/overlay.ts";
-import { greediest, sharesOf } from "./greediest.ts";
+import { victimOf } from "./fair_room.ts";
 
 /** How many answers of a kind are kept, and for how long. */
 export interface AnswerLimits {
@@ -54,7 +54,12 @@ export class BoundedAnswers {
       if ((this.#ageMs(given) ?? 0) <= this.#limits.maxAgeMs) break;
       this.#drop(index, old);
     }
-    while (index.size > this.#limits.maxCount) this.#drop(index, oldestOfGreediest(index.keys()));
+    while (index.size > this.#limits.maxCount) {
+      const entries = [...index.keys()].map((entry) => ({
+        ...{ entry, caller: entry.split("\n", 2)[1]!, amount: 1 },
+      }));
+      this.#drop(index, victimOf(entries)!);
+    }
   }
 
   #drop(index: Map<string, Given>, key: string): void {
@@ -103,11 +108,4 @@ export class BoundedAnswers {
     );
     return new Map(entries.sort(([, a], [, b]) => a.wallMs - b.wallMs));
   }
-}
-
-/** @param keys oldest first, of at least one answer */
-function oldestOfGreediest(keys: Iterable<string>): string {
-  const owned = [...keys].map((key) => ({ key, caller: key.split("\n", 2)[1]! }));
-  const victim = greediest(sharesOf(owned.map(({ caller }) => [caller, 1])));
-  return owned.find(({ caller }) => caller === victim)!.key;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { formatJson, parseJson } from "../../kube/codec/json.ts";
 import { composeMergePatches } from "../../kube/merge_patch.ts";
-import { greediest, sharesOf } from "../asks/greediest.ts";
+import { victimOf } from "../asks/fair_room.ts";
 import type { KeptAnswers } from "../store/kept.ts";
 import { formatEntry, type JournalEntry, parseEntry } from "./journal_entry.ts";
 
@@ -232,11 +232,11 @@ export class Journal {
     const { maxEvents, maxBytes } = this.#limits;
     while (this.size > maxEvents || this.#bytes > maxBytes) {
       const waiting = this.queued().filter(({ seq }) => seq !== this.#sending);
-      const victim = greediest(
-        sharesOf(waiting.map(({ caller, sizeBytes }) => [caller, sizeBytes])),
+      const victim = victimOf(
+        waiting.map(({ seq, caller, sizeBytes }) => ({ entry: seq, caller, amount: sizeBytes })),
       );
       if (victim === undefined) return;
-      this.drop(waiting.find(({ caller }) => caller === victim)!.seq, "full");
+      this.drop(victim, "full");
     }
   }
 }

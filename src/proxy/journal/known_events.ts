@@ -1,6 +1,6 @@
 import { formatJson, parseJson } from "../../kube/codec/json.ts";
 import type { EventObject } from "../../kube/event_object.ts";
-import { greediest, sharesOf } from "../asks/greediest.ts";
+import { victimOf } from "../asks/fair_room.ts";
 
 /**
  * The Events that were lately written, as each caller last saw them: what a patch of one is answered with,
@@ -29,23 +29,16 @@ export class KnownEvents {
     this.#events.delete(key);
     this.#events.set(key, bytes);
     while (this.#bytes > this.#maxBytes) {
-      const owned = [...this.#events].map(([key, { length }]) => ({
-        key,
-        length,
-        caller: ownerOf(key),
+      const entries = [...this.#events].map(([entry, { length }]) => ({
+        ...{ entry, caller: entry.split("\n", 1)[0]!, amount: length },
       }));
-      const victim = greediest(sharesOf(owned.map(({ caller, length }) => [caller, length])));
-      const oldest = owned.find(({ caller }) => caller === victim)!;
-      this.#events.delete(oldest.key);
-      this.#bytes -= oldest.length;
+      const victim = victimOf(entries)!;
+      this.#bytes -= this.#events.get(victim)!.length;
+      this.#events.delete(victim);
     }
   }
 }
 
 function keyOf(caller: string, path: string): string {
   return `${caller}\n${path}`;
-}
-
-function ownerOf(key: string): string {
-  return key.split("\n", 1)[0]!;
 }
