@@ -34,6 +34,13 @@ Deno.test("AgentConfig has a default for everything that is no module", () => {
   });
 });
 
+Deno.test("AgentConfig opens no listener to the network unless told to", () => {
+  const config = load(proxy(""));
+  assert.equal(config.proxy?.listen.hostname, "127.0.0.1");
+  assert.equal(config.admin.listen.hostname, "127.0.0.1");
+  assert.equal(config.proxy?.plain, undefined);
+});
+
 Deno.test("AgentConfig writes scalars as people do when encoded, and reads them back", () => {
   const config = load(proxy("eventWindow: {maxBytes: 4Mi}"));
   const written = z.encode(AgentConfig, config);

@@ -203,3 +203,63 @@ Deno.test("no credential is in a log line, the status or an error, however a req
     resetSync();
   }
 });
+
+Deno.test("every file of the agent's is its owner's alone, but for certificates, which are public", async () => {
+  const stateDir = await Deno.makeTempDir({ prefix: "edge-agent-modes-" });
+  const umask = Deno.umask(0);
+  try {
+    await using site = await startFakeSite({ stateDir, cloud: { tokens: { "pod-token": "pod" } } });
+    site.cloud.create("secrets", { metadata: { name: "s", namespace: "default" } });
+    await statusOf(await site.proxy.fetch(`${SECRETS}/s`, bearer("pod-token")));
+    // A file that is set aside has in it what the state had.
+    await site.restart(async () => {
+      for (const name of [".db", ".db-wal", ".db-shm"]) {
+        await Deno.remove(`${stateDir}/state${name}`).catch(() => {});
+      }
+      await Deno.writeTextFile(`${stateDir}/state.db`, "no database at all".repeat(1_000));
+    });
+    await statusOf(await site.proxy.fetch(SECRETS));
+    const modes = new Map<string, string>();
+    const walk = async (path: string) => {
+      modes.set(path, ((await Deno.lstat(stateDir + path)).mode! & 0o777).toString(8));
+      if (!(await Deno.lstat(stateDir + path)).isDirectory) return;
+      for await (const { name } of Deno.readDir(stateDir + path)) await walk(`${path}/${name}`);
+    };
+    await walk("");
+    for (
+      const part of [
+        "/state.db",
+        "/state.key",
+        "/tokens/node",
+        "/pki/ca.key",
+        ".kubeconfig",
+        ".damaged-",
+      ]
+    ) {
+      assert.ok([...modes.keys()].some((path) => path.includes(part)), `there is ${part}`);
+    }
+    assert.equal(modes.get(""), "700");
+    const open = [...modes].filter(([path, mode]) =>
+      !/^[67]00$/.test(mode) && !path.endsWith(".crt")
+    );
+    assert.deepEqual(open, []);
+  } finally {
+    Deno.umask(umask);
+    await Deno.remove(stateDir, { recursive: true });
+  }
+});
+
+Deno.test("the status names objects and callers, and shows none of what they hold", async () => {
+  await using site = await startFakeSite();
+  const { proxy, cloud } = site;
+  cloud.create("secrets", {
+    metadata: { name: "db-password", namespace: "default" },
+    data: { k: btoa("s3cret") },
+  });
+  const one = `${SECRETS}?resourceVersion=0&fieldSelector=metadata.name%3Ddb-password`;
+  assert.match(await (await proxy.fetch(one)).text(), new RegExp(btoa("s3cret")));
+  const status = JSON.stringify(redact(proxy.proxy.status()));
+  assert.match(status, /metadata\.name=db-password/);
+  assert.match(status, /identity:node/);
+  assert.ok(!status.includes(btoa("s3cret")));
+});
