@@ -3,6 +3,7 @@
 /** Reasons of `k8s.io/apimachinery/pkg/apis/meta/v1/types.go` that the agent uses. */
 export type StatusReason =
   | "BadRequest"
+  | "Forbidden"
   | "NotFound"
   | "Invalid"
   | "Expired"

@@ -23,6 +23,7 @@ import type { LaneContext } from "./lanes/lane_context.ts";
 import { servedHosts, serverUrl, writeKubeconfigs } from "./identity/local_clients.ts";
 import type { ProxyMetrics } from "./metrics.ts";
 import { OfflineMarks } from "./lanes/offline.ts";
+import { refuseBrowsers } from "./plain_guard.ts";
 import { prefetch } from "./prefetch.ts";
 import { createIdleScopes } from "./hub/idle_scopes.ts";
 import { dropLost } from "./hub/new_history.ts";
@@ -148,7 +149,9 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
   if (plain !== undefined) {
     const caller = identities.named(plain.identity);
     const handler = handlerFor(() => Promise.resolve(caller));
-    const { port } = stack.use(await serveHttpFront(plain.listen, handler));
+    const guarded: ConnectionHandler = (request, connection) =>
+      refuseBrowsers(request) ?? handler(request, connection);
+    const { port } = stack.use(await serveHttpFront(plain.listen, guarded));
     plainUrl = `http://${plain.listen.hostname}:${port}`;
   }
   const url = serverUrl(listen.hostname, tls.port);

@@ -3,6 +3,7 @@ import type { Logger } from "@logtape/logtape";
 import type { Registry } from "prom-client";
 import { errorMessage } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
+import { isOwnName } from "./own_name.ts";
 import { redact } from "./redact.ts";
 import { renderStatusPage, statusPagePolicy } from "./status_page.ts";
 
@@ -105,10 +106,4 @@ function statusOf(module: Module): Record<string, unknown> {
   } catch (error) {
     return { error: errorMessage(error) };
   }
-}
-
-function isOwnName(hostname: string, names: readonly string[]): boolean {
-  // The URL parser has turned whatever is an IPv4 address into four decimal numbers.
-  return hostname.startsWith("[") || /^\d+(\.\d+){3}$/.test(hostname) || hostname === "localhost" ||
-    names.some((name) => name.toLowerCase() === hostname);
 }

@@ -263,3 +263,28 @@ Deno.test("the status names objects and callers, and shows none of what they hol
   assert.match(status, /identity:node/);
   assert.ok(!status.includes(btoa("s3cret")));
 });
+
+Deno.test("the plain listener serves no page of a browser, by whatever name or protocol it comes", async () => {
+  const plain = { listen: "127.0.0.1:0", identity: "node" };
+  await using site = await startFakeSite({ section: { plain } });
+  const { plainUrl } = site.proxy.proxy.status() as { plainUrl: string };
+  const port = Number(new URL(plainUrl).port);
+  const status = async (lines: string[]) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    const text = [`GET ${SECRETS} HTTP/1.1`, ...lines, "", ""].join("\r\n");
+    await connection.write(new TextEncoder().encode(text));
+    return Number((await new Response(connection.readable).text()).split(" ")[1]);
+  };
+  const close = "Connection: close";
+  assert.equal(await status(["Host: 127.0.0.1", close]), 200);
+  const before = site.cloud.audit.entries.length;
+  assert.equal(await status(["Host: rebound.example.com", close]), 403);
+  assert.equal(await status(["Host: 127.0.0.1", "Origin: https://example.com", close]), 403);
+  const webSocket = [
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Connection: Upgrade, close",
+  ];
+  assert.equal(await status(["Host: 127.0.0.1", "Origin: null", ...webSocket]), 403);
+  assert.equal(site.cloud.audit.entries.length, before);
+});

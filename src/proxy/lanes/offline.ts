@@ -12,6 +12,10 @@ const WARNING = '299 edge-agent "answered by the edge node: the API server can n
 const JOURNALED =
   '299 edge-agent "accepted by the edge node: sent on when the API server can be reached"';
 
+/** Subjects that are remembered; a kubelet has some hundred. */
+const MAX_SUBJECTS = 4_096;
+const MAX_SUBJECT_LENGTH = 1_024;
+
 /** Marks answers that the cloud did not give. */
 export class OfflineMarks {
   readonly #link: CloudLink;
@@ -52,8 +56,11 @@ export class OfflineMarks {
   }
 
   #warning(subject: string, warning: string): Record<string, string> {
-    if (this.#warned.has(subject)) return {};
-    this.#warned.add(subject);
+    const key = subject.slice(0, MAX_SUBJECT_LENGTH);
+    if (this.#warned.has(key)) return {};
+    this.#warned.add(key);
+    // One path has any number of spellings: warned twice does no harm, remembered for ever does.
+    if (this.#warned.size > MAX_SUBJECTS) this.#warned.delete(this.#warned.values().next().value!);
     return { warning };
   }
 

@@ -30,6 +30,16 @@ Deno.test("headers() warn once per subject and outage, always with the same text
   assert.equal(warning(marks.headers("a")), first);
 });
 
+Deno.test("headers() remember no more subjects than a node has, however long they are", () => {
+  const { link, marks } = setUp();
+  link.alive();
+  const long = "/".repeat(60_000);
+  assert.notEqual(warning(marks.headers(`first${long}`)), null);
+  assert.equal(warning(marks.headers(`first${long}${long}`)), null, "the beginning tells");
+  for (let i = 0; i < 4_096; i++) marks.headers(`${i}${long}`);
+  assert.notEqual(warning(marks.headers(`first${long}`)), null, "forgotten, and warned again");
+});
+
 Deno.test("headers() tell the whole seconds since the link was alive, or since what they are told", async () => {
   const { clock, link, marks } = setUp();
   assert.equal(age(marks.headers("never")), null);
