@@ -46,6 +46,12 @@ interface CutItem {
   size: number;
 }
 
+/**
+ * Longest key or value beside the items that is taken: it is looked at again with each piece of the body. The
+ * columns of a Table have some 10 KB.
+ */
+const MAX_FIELD_BYTES = 1024 * 1024;
+
 /** Longest item that is taken, as of a watch frame: etcd's limit for an object is 1.5 MiB, JSON may triple it. */
 const MAX_ITEM_BYTES = 16 * 1024 * 1024;
 
@@ -79,6 +85,9 @@ export class JsonListSplitter implements ListSplitter {
       at = next;
     }
     this.#rest = bytes.subarray(at);
+    if (this.#rest.length > MAX_FIELD_BYTES) {
+      throw new SyntaxError(`Cannot read a list: a field is longer than ${MAX_FIELD_BYTES} bytes`);
+    }
     return items;
   }
 

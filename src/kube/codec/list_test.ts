@@ -271,3 +271,12 @@ Deno.test.each([
     `{"kind":"PodList","apiVersion":"v1","metadata":${want},"items":[`,
   );
 });
+
+Deno.test("JsonListSplitter.push() refuses a field beside the items that has no end", () => {
+  const splitter = new JsonListSplitter();
+  splitter.push(utf8('{"kind":"PodList","data":"'));
+  const piece = new Uint8Array(64 * 1024).fill(0x61);
+  assert.throws(() => {
+    for (let i = 0; i < 64; i++) splitter.push(piece);
+  }, SyntaxError);
+});
