@@ -131,6 +131,7 @@ export class Reflector {
     if (this.#relist || sink.catchUp() === "relist" || sink.position() === undefined) {
       await this.#list(signal);
       this.#relist = false;
+      if (sink.position() === undefined) return; // it counts for nothing: another one was begun meanwhile
     }
     if (sink.catchUp() !== "watch") {
       // As client-go: a random share spreads the ends of many watches.
@@ -188,7 +189,7 @@ export class Reflector {
       ...target.query,
       watch: "true",
       allowWatchBookmarks: "true",
-      resourceVersion: sink.position() ?? "0",
+      resourceVersion: sink.position()!,
       timeoutSeconds: String(timeoutSeconds),
     };
     const response = await this.#get(query, "watch", signal);

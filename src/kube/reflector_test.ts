@@ -155,6 +155,19 @@ function liveBody() {
   };
 }
 
+Deno.test("run() lists again when its list came to nothing because another one was begun", async () => {
+  const sink = new ModelSink();
+  const { replace } = sink;
+  sink.replace = () => {
+    sink.replace = replace;
+    return { ...replace.call(sink), commit() {} };
+  };
+  await using run = start([list(7, [pod("a", 3)]), list(8, [pod("a", 3)])], sink);
+  await run.settle();
+  assert.deepEqual(run.requests.map(({ purpose }) => purpose), ["list", "list", "watch"]);
+  assert.equal(run.requests.at(-1)?.query.resourceVersion, "8");
+});
+
 Deno.test("run() lists in pages and watches from the version of the list", async () => {
   await using run = start([
     list(7, [pod("a", 3)], "t1"),
