@@ -305,3 +305,13 @@ Deno.test("CloudModel and Hub agree after a thousand changes", async () => {
   for (const event of cloud.events) hub.change({ type: event.type, object: eventObject(event) });
   assert.deepEqual(names(hub), [...cloud.now.keys()].sort());
 });
+
+Deno.test("change() of what was emptied meanwhile is no history", async () => {
+  const { hub } = await setUp();
+  hub.startOver();
+  change(hub, "MODIFIED", "a", 12);
+  hub.bookmark("13");
+  assert.deepEqual([hub.resourceVersion, hub.freshness], ["", "empty"]);
+  await relist(hub, [pod("a", 12)], 20);
+  assert.deepEqual([hub.window.start, hub.window.covers("5")], ["20", false]);
+});
