@@ -119,3 +119,14 @@ export function scopeTarget(scope: Scope): ReflectorTarget {
     encoding,
   };
 }
+
+/**
+ * Whether a DELETED in this scope means that the object is gone: with a selector it may only have stopped
+ * matching. Names never change, nor does a pod's node once it has one.
+ */
+export function provesDeletion({ labelSelector, fieldSelector }: Scope): boolean {
+  return labelSelector === "" &&
+    fieldSelector.split(",").every((term) =>
+      term === "" || /^(metadata\.name|metadata\.namespace|spec\.nodeName)==?[^!]+$/.test(term)
+    );
+}

@@ -7,7 +7,7 @@ import { Hub } from "./hub.ts";
 import type { CloudLink } from "../link/cloud_link.ts";
 import { type Readiness, whenReaches, whenReady } from "./readiness.ts";
 import { sinkOf } from "./reflector_sink.ts";
-import { formatScope, parseScope, type Scope, scopeTarget } from "./scope.ts";
+import { formatScope, parseScope, provesDeletion, type Scope, scopeTarget } from "./scope.ts";
 import { ScopeContent } from "./scope_content.ts";
 import type { StateStore } from "../store/state_store.ts";
 
@@ -35,12 +35,17 @@ export interface ScopesOptions {
   forgottenTo(): string;
 }
 
+/** `resumed`: mirrored on behalf of a watch that goes on from a version. */
+type ReflectOptions = { resumed?: boolean };
+
 /** A hub, and its reflector once somebody wants the scope watched. */
 interface Entry {
   hub: Hub;
   reflecting: Promise<void> | undefined;
   /** Ends the reflector; the scope stays. */
   stop: AbortController;
+  /** What it is wanted for again once the reflector that was told to end has ended. */
+  again?: ReflectOptions;
   /** Monotonic ms when somebody last wanted something of it. */
   askedMs: number;
 }
@@ -127,52 +132,59 @@ export class Scopes {
     return this.#entries.get(formatScope(scope))?.reflecting !== undefined;
   }
 
-  /**
-   * The hub of a scope that is mirrored from now on.
-   *
-   * @param options `resumed`: on behalf of a watch that goes on from a version
-   */
-  reflect(scope: Scope, options: { resumed?: boolean } = {}): Hub {
+  /** The hub of a scope that is mirrored from now on. */
+  reflect(scope: Scope, options: ReflectOptions = {}): Hub {
     const entry = this.#entry(scope);
-    if (entry.reflecting === undefined) {
-      const { clock, random, link, signal, sendFor, renewal, failed } = this.#options;
-      const { hub } = entry;
-      hub.beginReflecting(options.resumed ?? false);
-      if (!link.isOpen) hub.linkDown();
-      const stop = entry.stop = new AbortController();
-      const reflector = new Reflector({
-        target: scopeTarget(scope),
-        send: sendFor(scope),
-        sink: sinkOf(hub, {
-          failed: (error) => failed(scope, error),
-          rejected: () => this.#purge(scope.caller),
-          stop: () => stop.abort(),
-        }),
-        backoff: new Backoff(clock, { random }),
-        monotonic: () => clock.monotonic(),
-        pause: (ms, signal) => link.pause(ms, AbortSignal.any([signal, renewal(scope)])),
-        random,
-      });
-      entry.reflecting = reflector.run(AbortSignal.any([signal, stop.signal])).then(() => {
-        entry.reflecting = undefined;
-      });
-    }
+    if (entry.reflecting === undefined) this.#begin(entry, options);
+    // It is ending, and would leave a watcher with nothing to come.
+    else if (entry.stop.signal.aborted) entry.again ??= options;
     return entry.hub;
   }
 
-  /** The cloud no longer takes the caller's token: what was kept for it is of no use to anybody. */
+  #begin(entry: Entry, { resumed = false }: ReflectOptions): void {
+    const { clock, random, link, signal, sendFor, renewal, failed } = this.#options;
+    const { hub } = entry;
+    const { scope } = hub;
+    hub.beginReflecting(resumed);
+    if (!link.isOpen) hub.linkDown();
+    const stop = entry.stop = new AbortController();
+    const reflector = new Reflector({
+      target: scopeTarget(scope),
+      send: sendFor(scope),
+      sink: sinkOf(hub, {
+        failed: (error) => failed(scope, error),
+        rejected: () => this.#purge(scope.caller),
+        stop: () => stop.abort(),
+      }),
+      backoff: new Backoff(clock, { random }),
+      monotonic: () => clock.monotonic(),
+      pause: (ms, signal) => link.pause(ms, AbortSignal.any([signal, renewal(scope)])),
+      random,
+    });
+    entry.reflecting = reflector.run(AbortSignal.any([signal, stop.signal])).then(() => {
+      const { again } = entry;
+      entry.reflecting = entry.again = undefined;
+      const isKnown = this.#entries.get(formatScope(scope)) === entry;
+      if (again !== undefined && isKnown && !signal.aborted) this.#begin(entry, again);
+    });
+  }
+
+  // The cloud no longer takes the caller's token: what was kept for it is of no use to anybody, and a watch
+  // that still stands must not go on telling changes of a list that is gone.
   #purge(caller: string): void {
-    for (const { hub } of this.#entries.values()) {
-      if (hub.scope.caller === caller) hub.purge();
+    for (const { hub, stop } of this.#entries.values()) {
+      if (hub.scope.caller !== caller) continue;
+      stop.abort();
+      hub.purge();
     }
     this.#options.rejected(caller);
   }
 
   /** A reflector that is busy watching would list too late. */
-  #restart({ hub, reflecting, stop }: Entry): void {
-    if (reflecting === undefined) return;
-    stop.abort();
-    reflecting.then(() => this.#options.signal.aborted || this.reflect(hub.scope));
+  #restart(entry: Entry): void {
+    if (entry.reflecting === undefined) return;
+    entry.stop.abort();
+    entry.again ??= {};
   }
 
   /** The hubs of a caller and resource that hold something, in any representation. */
@@ -234,15 +246,4 @@ export class Scopes {
 
 function resourceKey(caller: string, gvr: Gvr): string {
   return `${caller}|${formatGvr(gvr)}`;
-}
-
-/**
- * Whether a DELETED in this scope means that the object is gone: with a selector it may only have stopped
- * matching. Names never change, nor does a pod's node.
- */
-function provesDeletion({ labelSelector, fieldSelector }: Scope): boolean {
-  return labelSelector === "" &&
-    fieldSelector.split(",").every((term) =>
-      term === "" || /^(metadata\.name|metadata\.namespace|spec\.nodeName)==?[^!]*$/.test(term)
-    );
 }

@@ -222,6 +222,46 @@ Deno.test("reflect() begins again when a token was rejected and its owner comes 
   assert.equal(hub.freshness, "current");
 });
 
+Deno.test("reflect() lists anew everything of a caller whose token was rejected meanwhile", async () => {
+  await using run = setUp({
+    lists: [
+      () => list(10, pod("a", 3)),
+      () => new Response("{}", { status: 401 }),
+      () => list(20, pod("a", 3)),
+    ],
+  });
+  const hub = run.scopes.reflect(POD_SCOPE);
+  await run.settle();
+  run.scopes.reflect(scopeWith({ namespace: "ns" }));
+  await run.settle();
+  assert.equal(hub.freshness, "empty");
+  assert.equal(run.scopes.isReflected(POD_SCOPE), false, "its watch can tell an empty hub nothing");
+  run.scopes.reflect(POD_SCOPE);
+  await run.settle();
+  assert.deepEqual([hub.freshness, hub.resourceVersion, names(hub)], ["current", "20", ["a"]]);
+});
+
+Deno.test("reflect() mirrors a scope whose reflector was just told to end", async () => {
+  await using run = setUp({ lists: [() => list(10, pod("a", 3))] });
+  run.scopes.reflect(POD_SCOPE);
+  await run.settle();
+  run.scopes.stopReflecting(POD_SCOPE);
+  run.scopes.reflect(POD_SCOPE);
+  await run.settle();
+  assert.equal(run.scopes.isReflected(POD_SCOPE), true);
+  assert.deepEqual(run.requests.slice(2).at(0)?.split(" ").at(1), "/api/v1/pods");
+});
+
+Deno.test("forget() is not undone by a relist that was on its way", async () => {
+  await using run = setUp({ lists: [() => list(10, pod("a", 3)), () => list(20, pod("a", 3))] });
+  const hub = run.scopes.reflect(POD_SCOPE);
+  await run.settle();
+  run.scopes.relist(POD_SCOPE);
+  await run.scopes.forget(hub);
+  await run.settle();
+  assert.deepEqual([run.scopes.size, run.requests.length], [0, 2]);
+});
+
 Deno.test("reaches() waits 3 s for a version from the future", async () => {
   await using run = setUp({ lists: [() => list(10)] });
   const hub = run.scopes.reflect(POD_SCOPE);
@@ -266,6 +306,11 @@ Deno.test.each([
   {
     name: "of a field that changes",
     fields: { fieldSelector: "status.phase=Running" },
+    proves: false,
+  },
+  {
+    name: "of the pods that have no node yet",
+    fields: { fieldSelector: "spec.nodeName=" },
     proves: false,
   },
   { name: "of all but one node", fields: { fieldSelector: "spec.nodeName!=n1" }, proves: false },
