@@ -170,8 +170,7 @@ export class Hub {
 
   change(event: WatchEvent & { type: ChangeType }): void {
     const { key, uid, resourceVersion } = toStoredObject(this.encoding, event.object);
-    const isNews = compareResourceVersions(resourceVersion, this.resourceVersion) > 0;
-    if (this.#state.trust.isEmpty || !isNews) return;
+    if (this.#state.compare(resourceVersion) <= 0) return;
     const object = { key, uid, resourceVersion, body: this.encoding.toListBody(event.object) };
     const lost = () => this.window.restart(this.resourceVersion);
     const previous = this.content.change(event.type, object, lost);
@@ -183,8 +182,7 @@ export class Hub {
   }
 
   bookmark(resourceVersion: string): void {
-    const { trust } = this.#state;
-    if (trust.isEmpty || compareResourceVersions(resourceVersion, this.resourceVersion) < 0) return;
+    if (this.#state.compare(resourceVersion) < 0) return;
     this.#state.resourceVersion = resourceVersion;
     this.window.bookmark = resourceVersion;
     // Only a later start gains from it: not worth a disk write of its own.

@@ -33,6 +33,14 @@ export class HubState {
     return this.#head;
   }
 
+  /**
+   * How a version compares with what is known. Older while nothing is: what a watch that is being ended still tells
+   * then has no list to change.
+   */
+  compare(resourceVersion: string): number {
+    return this.trust.isEmpty ? -1 : compareResourceVersions(resourceVersion, this.resourceVersion);
+  }
+
   /** Nothing is known. @param forgottenTo see {@linkcode EventWindow.restart} */
   empty(forgottenTo: string): void {
     this.trust.emptied();
