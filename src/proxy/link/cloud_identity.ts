@@ -1,6 +1,7 @@
 import { Backoff } from "../../kernel/backoff.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
+import { abortable } from "../../kube/body.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import { compareResourceVersions, newerResourceVersion } from "../../kube/resource_version.ts";
 import type { KeptAnswers } from "../store/kept.ts";
@@ -73,10 +74,7 @@ export class CloudIdentity {
   /** Resolves when the cloud was checked, or is away, or when `signal` aborts. */
   async verified(signal: AbortSignal): Promise<void> {
     if (this.#isOpen || !this.#options.link.isOpen || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      void this.#gate.promise.then(resolve);
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await abortable(this.#gate.promise, signal).catch(() => {});
   }
 
   /** Connections broke: who answers next may be somebody else. */
@@ -118,7 +116,7 @@ export class CloudIdentity {
       backoff.reset();
       failures = 0;
       this.#open();
-      await Promise.race([doubted, aborted(signal)]);
+      await abortable(doubted, signal).catch(() => {});
     }
     unsubscribe();
     this.#open();
@@ -169,11 +167,4 @@ export class CloudIdentity {
     const body = new TextEncoder().encode(JSON.stringify(this.#known));
     kept.keep(KEY, { status: 200, headers: {}, body });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -162,3 +162,26 @@ Deno.test("CloudIdentity lets the node go on when the server can not answer, and
   await run.clock.advance(60_000);
   assert.deepEqual(run.changes, ["replaced 100"]);
 });
+
+Deno.test("verified() leaves nothing behind on the signal of who waits for it again and again", async () => {
+  await using run = setUp();
+  await run.clock.advance(0);
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners.add(args[1]);
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners.delete(args[1]);
+    removeEventListener.apply(signal, args);
+  };
+  for (let i = 0; i < 3; i++) {
+    run.identity.doubt();
+    const waiting = run.identity.verified(signal);
+    await run.clock.advance(1_000);
+    await waiting;
+  }
+  assert.equal(listeners.size, 0);
+});
