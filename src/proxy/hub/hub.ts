@@ -93,8 +93,8 @@ export class Hub {
 
   /** Nobody may read it any more. */
   purge(): void {
-    this.content.clear();
     this.startOver();
+    this.content.clear();
   }
 
   #empty(forgottenTo = ""): void {

@@ -78,9 +78,13 @@ export class ScopeContent {
     return previous;
   }
 
-  /** Removes every object. */
+  /** Removes every object that can be found. (A file that SQLite can't read is set aside as a whole.) */
   clear(): void {
-    for (const key of this.versions().keys()) this.remove(key);
+    try {
+      for (const key of this.versions().keys()) this.remove(key);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+    }
   }
 
   /** Whether there are at most `count` objects. */

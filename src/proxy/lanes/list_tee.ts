@@ -4,6 +4,7 @@ import type { ListHead } from "../../kube/codec/list.ts";
 import type { Replacement } from "../../kube/reflector.ts";
 import { isResourceVersion } from "../../kube/resource_version.ts";
 import type { Hub } from "../hub/hub.ts";
+import { DamagedError } from "../store/rows.ts";
 
 /** A list of which some pages have passed. */
 interface OpenList {
@@ -33,17 +34,8 @@ export class ListTee {
    * @param mayKeep asked at the end: whether the hub still has no better source than this list
    */
   pass(response: Response, hub: Hub, token: string, mayKeep: () => boolean): Response {
-    let open: Partial<OpenList> & Pick<OpenList, "replacement">;
-    if (token === "") {
-      open = { hub, replacement: hub.replace() };
-    } else {
-      const earlier = this.#open.get(token);
-      if (earlier === undefined || earlier.hub !== hub) {
-        return observeVersion(response, (version) => this.#seen(hub, version));
-      }
-      this.#open.delete(token);
-      open = earlier;
-    }
+    const open = token === "" ? begin(hub) : this.#take(token, hub);
+    if (open === undefined) return observeVersion(response, (version) => this.#seen(hub, version));
     const { replacement } = open;
     const splitter = hub.encoding.createListSplitter();
     let broken = false;
@@ -87,12 +79,29 @@ export class ListTee {
     return new Response(response.body?.pipeThrough(tee), response);
   }
 
+  #take(token: string, hub: Hub): OpenList | undefined {
+    const open = this.#open.get(token);
+    if (open?.hub !== hub) return undefined;
+    this.#open.delete(token);
+    return open;
+  }
+
   #remember(token: string, open: OpenList): void {
     this.#open.set(token, open);
     if (this.#open.size <= MAX_OPEN_LISTS) return;
     const [oldest, { replacement }] = this.#open.entries().next().value!;
     replacement.abandon();
     this.#open.delete(oldest);
+  }
+}
+
+/** A list of which nothing has passed; undefined when the store can't take one now: it is the client's all the same. */
+function begin(hub: Hub): Partial<OpenList> & Pick<OpenList, "replacement"> | undefined {
+  try {
+    return { replacement: hub.replace() };
+  } catch (error) {
+    if (error instanceof DamagedError) return undefined;
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { utf8 } from "../../../tests/testing/arbitraries.ts";
 import { createPodHub, relist } from "../../../tests/testing/hub_cloud.ts";
 import { MemoryStore } from "../../../tests/testing/memory_store.ts";
 import type { Hub } from "../hub/hub.ts";
+import { DamagedError } from "../store/rows.ts";
 import { ListTee } from "./list_tee.ts";
 
 const pod = (name: string) => `{"metadata":{"name":"${name}","uid":"u","resourceVersion":"3"}}`;
@@ -108,4 +109,14 @@ Deno.test("pass() follows at most 16 lists of several pages", async () => {
   assert.equal(hub.freshness, "empty");
   await pass(body(7, ["b"]), "t15").text();
   assert.equal(hub.freshness, "current");
+});
+
+Deno.test("pass() gives the client its list though the store can't take one", async () => {
+  const store = new MemoryStore();
+  const hub = createPodHub(store);
+  store.versions = () => {
+    throw new DamagedError("", "The state file is damaged");
+  };
+  const text = body(7, ["a", "b"]);
+  assert.equal(await new ListTee().pass(new Response(text), hub, "", () => true).text(), text);
 });

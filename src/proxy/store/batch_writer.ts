@@ -105,10 +105,10 @@ export class BatchWriter {
     }
   }
 
-  #take({ op: _, ...row }: Operation & { op: "scope" }): void {
+  #take({ op: _, recount, ...row }: Operation & { op: "scope" }): void {
     const before = this.#scope(row.id);
     // A list that has just become whole is counted, whatever an earlier one left or lost.
-    const begins = row.complete && before.row?.complete !== true;
+    const begins = row.complete && (recount || before.row?.complete !== true);
     this.#touched.set(row.id, { row, tally: begins ? undefined : before.tally });
   }
 

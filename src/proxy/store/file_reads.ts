@@ -42,8 +42,17 @@ export function readObject(
   return row && toObject(row, sealer);
 }
 
-/** Key -> version of every object of a scope. @throws {DamagedError} when some are missing */
-export function readVersions(db: Database, scope: number): Map<string, ObjectVersion> {
+/**
+ * Key -> version of every object of a scope.
+ *
+ * @param options `counted`: whether they must add up
+ * @throws {DamagedError} when some are missing
+ */
+export function readVersions(
+  db: Database,
+  scope: number,
+  { counted }: { counted: boolean },
+): Map<string, ObjectVersion> {
   const versions = new Map<string, ObjectVersion>();
   let tally: Tally = { count: 0, digest: 0 };
   db.exec("BEGIN");
@@ -54,7 +63,7 @@ export function readVersions(db: Database, scope: number): Map<string, ObjectVer
       tally = addToTally(tally, Number(sum), 1);
       versions.set(String(key), { uid: String(uid), resourceVersion: String(rv) });
     }
-    expected = expectedTally(db, scope);
+    if (counted) expected = expectedTally(db, scope);
   } finally {
     db.exec("COMMIT");
   }

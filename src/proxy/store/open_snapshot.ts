@@ -21,13 +21,15 @@ export interface SnapshotSource {
   sealer: Sealer;
   scope: number;
   changes: ReadonlyMap<string, StoredObject | null>;
+  /** Whether the rows in the file must add up to what it says. */
+  counted: boolean;
   /** Turns SQLite's words for a damaged file into a DamagedError. */
   guard<T>(read: () => T): T;
 }
 
 /** Opens a snapshot on a connection of its own. @throws {DamagedError} */
 export function openSnapshot(source: SnapshotSource, range: Range): Snapshot {
-  const { readers, clock, sealer, scope, changes, guard } = source;
+  const { readers, clock, sealer, scope, changes, counted, guard } = source;
   const { db, giveBack } = guard(() => readers.take());
   let cancel = () => {};
   const release = () => {
@@ -45,7 +47,7 @@ export function openSnapshot(source: SnapshotSource, range: Range): Snapshot {
     // BEGIN is deferred: the first read is what pins the state.
     guard(() => db.prepare(SLICE_SQL).get(-1, "", ""));
     const { after = "", before } = range;
-    const parts = { db, sealer, scope, changes };
+    const parts = { db, sealer, scope, changes, counted };
     const snapshot = guard(() => createSnapshot(parts, { after, before }, release));
     cancel = clock.timer(MAX_SNAPSHOT_MS, () => snapshot.cut());
     return { ...snapshot, next: () => guard(() => snapshot.next()) };

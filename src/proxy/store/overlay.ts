@@ -28,6 +28,8 @@ export class Overlay {
   /** Scopes that are forgotten; a number is never used again. */
   readonly drops = new Set<number>();
   readonly scopes = new Map<number, ScopeRow>();
+  /** Scopes whose list was given up: what the file says that it adds up to is of no use any more. */
+  readonly recounts = new Set<number>();
   readonly items = new Map<number, Map<string, StoredObject | null>>();
   readonly kept = new Map<string, KeptAnswer | null>();
   /** Bytes of the bodies held. */
@@ -36,6 +38,11 @@ export class Overlay {
   get isEmpty(): boolean {
     return this.drops.size === 0 && this.scopes.size === 0 && this.items.size === 0 &&
       this.kept.size === 0;
+  }
+
+  setScope(row: ScopeRow): void {
+    if (!row.complete) this.recounts.add(row.id);
+    this.scopes.set(row.id, row);
   }
 
   setItem(scope: number, key: string, object: StoredObject | null): void {
@@ -57,13 +64,15 @@ export class Overlay {
     }
     this.items.delete(scope);
     this.scopes.delete(scope);
+    this.recounts.delete(scope);
     this.drops.add(scope);
   }
 
   /** Lays a newer overlay over this one. */
   add(newer: Overlay): void {
     for (const scope of newer.drops) this.drop(scope);
-    for (const [id, row] of newer.scopes) this.scopes.set(id, row);
+    for (const scope of newer.recounts) this.recounts.add(scope);
+    for (const row of newer.scopes.values()) this.setScope(row);
     for (const [scope, items] of newer.items) {
       for (const [key, object] of items) this.setItem(scope, key, object);
     }
@@ -75,7 +84,10 @@ export class Overlay {
     const operations: Operation[] = [];
     // First: another scope may have its key by now.
     for (const scope of this.drops) operations.push({ op: "drop", scope });
-    for (const row of this.scopes.values()) operations.push({ op: "scope", ...row });
+    for (const row of this.scopes.values()) {
+      const recount = this.recounts.has(row.id) && { recount: true };
+      operations.push({ op: "scope", ...row, ...recount });
+    }
     for (const [scope, items] of this.items) {
       for (const [key, object] of items) {
         if (object === null) {

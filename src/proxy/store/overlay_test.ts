@@ -58,7 +58,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 function record(overlay: Overlay, change: Change): void {
   if (change.do === "item") overlay.setItem(change.scope, change.key, change.object);
   else if (change.do === "kept") overlay.setKept(change.key, change.answer);
-  else overlay.scopes.set(change.row.id, change.row);
+  else overlay.setScope(change.row);
 }
 
 function overlayOf(changes: readonly Change[]): Overlay {

@@ -40,6 +40,8 @@ export type Operation =
     changeRv: string;
     complete: boolean;
     head: string;
+    /** Its list was given up since the last batch: an earlier tally is of no use. */
+    recount?: boolean;
   }
   /** The scope is forgotten; its objects go bit by bit. */
   | { op: "drop"; scope: number }

@@ -56,14 +56,15 @@ export function createSnapshot(
     sealer: Sealer;
     scope: number;
     changes: ReadonlyMap<string, StoredObject | null>;
+    counted: boolean;
   },
   range: { after: string; before?: string },
   release: () => void,
 ): Snapshot & { cut(): void } {
-  const { db, sealer, scope, changes } = source;
+  const { db, sealer, scope, changes, counted } = source;
   const slice: Statement = db.prepare(SLICE_SQL);
   const before = range.before ?? END;
-  const isWhole = range.after === "" && range.before === undefined;
+  const isWhole = counted && range.after === "" && range.before === undefined;
   const expected = isWhole ? expectedTally(db, scope) : undefined;
   let tally: Tally = { count: 0, digest: 0 };
   const changed = [...changes.keys()]

@@ -46,7 +46,11 @@ function open(
   let released = 0;
   const db = stubDatabase(stored, options.damaged);
   const range = { after: options.after ?? "", before: options.before };
-  const snapshot = createSnapshot({ db, sealer, scope: 1, changes }, range, () => released++);
+  const snapshot = createSnapshot(
+    { db, sealer, scope: 1, changes, counted: true },
+    range,
+    () => released++,
+  );
   return { snapshot, released: () => released };
 }
 

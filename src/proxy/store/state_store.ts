@@ -103,7 +103,7 @@ export class StateStore implements AsyncDisposable {
   /** @param options `lazy`: not worth a write of its own; it goes with the next, or within half a minute */
   saveScope(row: ScopeRow, options: { lazy?: boolean } = {}): void {
     const delayMs = options.lazy ? LAZY_FLUSH_MS : undefined;
-    this.#behind.change((pending) => pending.scopes.set(row.id, row), delayMs);
+    this.#behind.change((pending) => pending.setScope(row), delayMs);
   }
 
   /** Forgets scopes with all their objects. Their numbers must not be used again. */
@@ -139,7 +139,8 @@ export class StateStore implements AsyncDisposable {
 
   /** Key -> version of every object of a scope. @throws {DamagedError} when some are missing */
   versions(scope: number): Map<string, ObjectVersion> {
-    const versions = this.#readWhole((db) => readVersions(db, scope));
+    const counted = this.#isCounted(scope);
+    const versions = this.#readWhole((db) => readVersions(db, scope, { counted }));
     for (const [key, object] of this.#changes(scope)) {
       if (object === null) versions.delete(key);
       else versions.set(key, { uid: object.uid, resourceVersion: object.resourceVersion });
@@ -153,7 +154,13 @@ export class StateStore implements AsyncDisposable {
     const changes = this.#changes(scope);
     const parts = { readers: this.#readers, clock: this.#clock, sealer: this.#sealer };
     const guard = <T>(read: () => T) => this.#whole(read);
-    return openSnapshot({ ...parts, scope, changes, guard }, range);
+    const counted = this.#isCounted(scope);
+    return openSnapshot({ ...parts, scope, changes, counted, guard }, range);
+  }
+
+  /** Whether the rows in the file must add up to what it says: not once its list was given up. */
+  #isCounted(scope: number): boolean {
+    return !this.#behind.unwritten.some(({ recounts }) => recounts.has(scope));
   }
 
   #changes(scope: number): Map<string, StoredObject | null> {
