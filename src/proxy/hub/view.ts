@@ -48,8 +48,7 @@ export function viewFrame(
   { encoding, itemType }: { encoding: Encoding; itemType: ItemType },
 ): Uint8Array | undefined {
   const { key, previous, resourceVersion } = event;
-  const [frame] = encoding.createFrameSplitter().push(event.frame);
-  const { object } = encoding.parseWatchEvent(frame!);
+  const object = objectOf(event, encoding);
   const format = (change: WindowEvent["type"], typed: Uint8Array) => {
     if (view.show === undefined) {
       return change === event.type ? event.frame : encoding.formatFrame(change, typed);
@@ -64,4 +63,16 @@ export function viewFrame(
   if (!wasIn) return undefined;
   const last = encoding.toTypedBody(previous, itemType);
   return format("DELETED", encoding.stampResourceVersion(last, resourceVersion));
+}
+
+/** Kept as long as the event is: it is looked at for each of the watchers, and has many on a busy node. */
+const objects = new WeakMap<WindowEvent, Uint8Array>();
+
+function objectOf(event: WindowEvent, encoding: Encoding): Uint8Array {
+  const known = objects.get(event);
+  if (known !== undefined) return known;
+  const [frame] = encoding.createFrameSplitter().push(event.frame);
+  const { object } = encoding.parseWatchEvent(frame!);
+  objects.set(event, object);
+  return object;
 }
