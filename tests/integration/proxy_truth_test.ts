@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import type { Json } from "../testing/api_server_contract/scratch.ts";
+import { openDatabase } from "../../src/platform/sqlite.ts";
+import { until } from "../cluster/poll.ts";
 import { WatchReader } from "../testing/api_server_contract/watch_reader.ts";
 import { type FakeSite, startFakeSite } from "../testing/fake_site.ts";
 
@@ -154,4 +156,26 @@ Deno.test("S16 a credential that is broken for a moment fails no cached read", a
   const proxy = await site.restart();
   assert.deepEqual(await names(await proxy.fetch(PATH)), ["a"]);
   assert.equal(await statusOf(await proxy.fetch(PATH, { method: "POST", body: "{}" })), 503);
+});
+
+Deno.test("S10 a watch that begins with a damaged list is answered as its LIST is, and heals it", async () => {
+  await using site = await startFakeSite();
+  site.cloud.create("pods", pod("a"));
+  {
+    await using watch = new WatchReader(await site.proxy.fetch(`${PATH}?watch=true`));
+    await watch.take(1);
+  }
+  const scopes = () => {
+    using db = openDatabase(`${site.proxy.stateDir}/state.db`);
+    return Number(db.prepare("SELECT count(*) AS n FROM scopes WHERE complete = 1").get()?.n);
+  };
+  await until("the list is written", () => scopes() > 0);
+  {
+    using db = openDatabase(`${site.proxy.stateDir}/state.db`);
+    db.exec("UPDATE scopes SET sum = sum + 1");
+  }
+  const path = `${PATH}?watch=true&allowWatchBookmarks=true`;
+  assert.equal(await statusOf(await site.proxy.fetch(path)), 504);
+  await using watch = new WatchReader(await site.proxy.fetch(path));
+  assert.equal((await watch.take(1))[0]?.object.metadata.name, "a");
 });

@@ -7,8 +7,8 @@ import type { Hub } from "../hub/hub.ts";
 import type { Scope } from "../hub/scope.ts";
 import { showItem, type View } from "../hub/view.ts";
 import { type ContinueToken, expiredContinue, formatContinue } from "./continue_token.ts";
+import { answerDamaged } from "./damaged.ts";
 import { streamList } from "./list_stream.ts";
-import { DamagedError } from "../store/rows.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 
 /** Which part of a hub a list shows, and how. */
@@ -68,13 +68,7 @@ export function listHub(hub: Hub, options: ListOptions): Response {
     const body = concatBytes([opening, items, encoding.listClosing]);
     return new Response(body as Uint8Array<ArrayBuffer>, { headers });
   } catch (error) {
-    if (!(error instanceof DamagedError)) throw error;
-    hub.damaged(error.key);
-    return statusResponse({
-      code: 504,
-      reason: "Timeout",
-      message: `${error.message}: it is fetched anew`,
-    });
+    return answerDamaged(hub, error);
   }
 }
 

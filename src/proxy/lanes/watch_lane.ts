@@ -12,7 +12,7 @@ import {
   plainScope,
 } from "./find_content.ts";
 import type { Hub } from "../hub/hub.ts";
-import { watchHub } from "../hub/hub_watch.ts";
+import { type WatchEnd, watchHub } from "../hub/hub_watch.ts";
 import {
   describeRequest,
   isProven,
@@ -20,6 +20,7 @@ import {
   type LaneHandler,
   prove,
 } from "./lane_context.ts";
+import { answerDamaged } from "./damaged.ts";
 import { parseReadOptions, type ReadOptions } from "./list_options.ts";
 import { chooseHub, isHeld, servable } from "../hub/choose_hub.ts";
 import { acceptedRepresentations, sameShape } from "../hub/representation.ts";
@@ -148,23 +149,29 @@ async function serveContent(
   const unsubscribe = scopes.isReflected(hub.scope)
     ? () => {}
     : link.subscribe(({ state }) => state === "up" && relieved.abort());
-  const body = watchHub(
-    hub,
-    {
-      resourceVersion: fromStart ? hub.resourceVersion : wanted,
+  const ended = (end: WatchEnd) => {
+    unsubscribe();
+    metrics.watchers.dec();
+    metrics.watchesEnded.inc({ reason: end });
+  };
+  let body: ReadableStream<Uint8Array>;
+  try {
+    const resourceVersion = fromStart ? hub.resourceVersion : wanted;
+    const timeout = timeoutMs ?? MIN_TIMEOUT_MS * (1 + random());
+    const signal = AbortSignal.any([stop, relieved.signal]);
+    const watch = {
+      resourceVersion,
       sendInitialEvents,
       bookmarks,
-      timeoutMs: timeoutMs ?? MIN_TIMEOUT_MS * (1 + random()),
+      timeoutMs: timeout,
       view,
-      signal: AbortSignal.any([stop, relieved.signal]),
-    },
-    clock,
-    (end) => {
-      unsubscribe();
-      metrics.watchers.dec();
-      metrics.watchesEnded.inc({ reason: end });
-    },
-  );
+      signal,
+    };
+    body = watchHub(hub, watch, clock, ended);
+  } catch (error) {
+    ended("damaged");
+    return answerDamaged(hub, error);
+  }
   const headers = new Headers(offline ? marks.headers(formatScope(hub.scope)) : undefined);
   for (const [name, value] of watchHeaders(hub.encoding)) headers.set(name, value);
   return new Response(body, { headers });
