@@ -10,6 +10,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/pro
 import { homedir } from "node:os";
 import { join } from "node:path";
 import {
+  type Component,
   type ComponentName,
   COMPONENTS,
   KUBERNETES_MODULE,
@@ -52,7 +53,9 @@ export async function buildCluster(): Promise<Built> {
   await removeLeftovers(join(root, key));
   const scratch = await mkdtemp(join(root, key, "building-"));
   try {
-    await compile({ packages: packages(), flags, folder: scratch, cwd: HERE });
+    for (const [module, packages] of packagesByModule()) {
+      await compile({ packages, flags, folder: scratch, cwd: join(HERE, module) });
+    }
     for (const [name, { builtAs }] of Object.entries(COMPONENTS)) {
       if (builtAs) await rename(join(scratch, builtAs), join(scratch, name));
     }
@@ -74,7 +77,7 @@ async function readRecipe(): Promise<Recipe> {
   const hash = createHash("sha256");
   hash.update(JSON.stringify([flags, COMPONENTS])).update(goMod);
   hash.update(await readFile(join(HERE, "go.sum")));
-  for (const own of ["asker", "informer"]) {
+  for (const own of ["asker", "coredns", "informer"]) {
     for (const name of (await readdir(join(HERE, own))).sort()) {
       hash.update(name).update(await readFile(join(HERE, own, name)));
     }
@@ -94,8 +97,12 @@ function versionFlags(goMod: string): string[] {
   );
 }
 
-function packages(): string[] {
-  return Object.values(COMPONENTS).map((component) => component.package);
+function packagesByModule(): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { module = ".", ...component } of Object.values<Component>(COMPONENTS)) {
+    found.set(module, [...found.get(module) ?? [], component.package]);
+  }
+  return found;
 }
 
 function cacheRoot(): string {

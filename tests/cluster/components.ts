@@ -9,12 +9,14 @@
 export interface Component {
   /** Go import path of its main package; every one but our own is a `tool` of go.mod. */
   readonly package: string;
+  /** Folder of a go.mod of its own, for what would raise the versions of Kubernetes' dependencies. */
+  readonly module?: string;
   /** What `go build` calls the program, where that is not the component's name. */
   readonly builtAs?: string;
 }
 
 // To come, for the node's side: k8s.io/kubernetes/cmd/kube-scheduler, flanneld
-// with its CNI plugin, CoreDNS.
+// with its CNI plugin.
 const TABLE = {
   "etcd": { package: "go.etcd.io/etcd/server/v3", builtAs: "server" },
   "kube-apiserver": { package: "k8s.io/kubernetes/cmd/kube-apiserver" },
@@ -22,6 +24,7 @@ const TABLE = {
   "kube-proxy": { package: "k8s.io/kubernetes/cmd/kube-proxy" },
   "kubelet": { package: "k8s.io/kubernetes/cmd/kubelet" },
   "kubectl": { package: "k8s.io/kubernetes/cmd/kubectl" },
+  "coredns": { package: ".", module: "coredns" },
   "informer": { package: "./informer" },
   "asker": { package: "./asker" },
 } satisfies Record<string, Component>;
