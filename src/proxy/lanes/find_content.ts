@@ -24,7 +24,8 @@ export interface ContentSource {
 
 /**
  * The best that is held for a scope: its own hub or a wider one of the same caller, narrowed here, whichever
- * is newer. For a Table that is older than the objects, or missing, the objects.
+ * is newer. For a Table that is older than the objects, or missing, the objects: its rows may be of what is
+ * known to be gone.
  *
  * @param acceptsPlain whether a client that asked for a Table takes a plain list too
  */
@@ -40,12 +41,11 @@ export function findContent(
     const all = widerHubs(source, scope);
     return newest(own === undefined ? all : [own, ...all], ({ hub }) => hub);
   }
-  const plain = plainScope(scope);
-  const objects = acceptsPlain ? findContent(source, plain, true) : undefined;
-  if (own === undefined) return objects;
-  const newer = objects !== undefined &&
-    compareResourceVersions(objects.hub.changeVersion, own.hub.resourceVersion) > 0;
-  return newer ? objects : own;
+  const objects = findContent(source, plainScope(scope), true);
+  const isNewest = own !== undefined && (objects === undefined ||
+    compareResourceVersions(objects.hub.changeVersion, own.hub.resourceVersion) <= 0);
+  if (isNewest) return own;
+  return acceptsPlain ? objects : undefined;
 }
 
 /** The best that is held of one collection in several encodings, best first. */
