@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createCa } from "../../src/kube/pki.ts";
 import type { FakeApiServer } from "../../src/demo/fake_api_server.ts";
 import { until } from "../cluster/poll.ts";
 import { type FakeSite, startFakeSite } from "../testing/fake_site.ts";
@@ -68,6 +69,10 @@ Deno.test("S14 nobody gets the cloud's own word, and nothing without it", async 
   }
   await cut(site);
   for (const path of paths) assertOwn(await ask(site, path, { as: null }), 504, path);
+  const write = { method: "POST", body: "{}" };
+  assertOwn(await ask(site, MAPS, { ...write, as: null }), 503, "a write");
+  const headers = { "impersonate-user": "admin" };
+  assertOwn(await ask(site, MAPS, { ...write, headers }), 503, "a write for somebody else");
 });
 
 Deno.test("paths that are no resource get the cloud's own word, and 504 without it", async () => {
@@ -126,4 +131,62 @@ Deno.test("S03 a Table that is older than the objects is not served, whoever ask
   assertOwn(await ask(site, MAPS, accept(TABLE)), 504, "Table alone");
   const plain = JSON.parse((await ask(site, MAPS, accept(TABLE, "application/json"))).text);
   assert.deepEqual([plain.kind, plain.items.length], ["ConfigMapList", 1]);
+});
+
+Deno.test("S11 a middlebox's answer to a question, an Event or a stream is no answer", async () => {
+  const token = "/api/v1/namespaces/default/serviceaccounts/web/token";
+  const review = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+  await using site = await startFakeSite({
+    cloud: {
+      routes: (app) => {
+        app.post(token, (c) => c.json({ kind: "TokenRequest", status: { token: "t" } }, 201));
+        app.post(review, (c) => c.json({ kind: "SubjectAccessReview", status: {} }, 201));
+        app.get(`${POD}/log`, (c) => c.text("a line\n"));
+      },
+    },
+  });
+  const post = (body: unknown) => ({
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
+  const questions = [
+    { path: token, init: post({ spec: { audiences: ["a"] } }) },
+    { path: review, init: post({ spec: { user: "somebody" } }) },
+  ];
+  const before = [];
+  for (const { path, init } of questions) before.push(await ask(site, path, init));
+  site.cloud.faults.next(
+    { kind: "middlebox", code: 502 },
+    ({ url }) => url !== "/readyz",
+    Infinity,
+  );
+  for (const [i, { path, init }] of questions.entries()) {
+    const { status, text } = await ask(site, path, init);
+    assert.deepEqual([status, text], [201, before[i]!.text], path);
+  }
+  const event = {
+    metadata: { name: "web.1", namespace: "default" },
+    involvedObject: { kind: "Pod", namespace: "default", name: "web" },
+  };
+  assert.equal((await ask(site, "/api/v1/namespaces/default/events", post(event))).status, 201);
+  assertOwn(await ask(site, `${POD}/log`), 504, "log");
+  site.cloud.faults.clear();
+  await until("the Event to be there", () => {
+    return site.cloud.store.list(site.cloud.resource("events"), "default").length === 1;
+  });
+});
+
+Deno.test("S11 with the server's certificate rejected nothing is sent", async () => {
+  await using site = await startFakeSite();
+  createMap(site.cloud, "a");
+  await ask(site, MAPS);
+  const { caFile } = site.section.upstream as { caFile: string };
+  await site.restart(async () => await Deno.writeTextFile(caFile, (await createCa("other")).cert));
+  const listed = await ask(site, MAPS);
+  assert.deepEqual([listed.status, JSON.parse(listed.text).items.length], [200, 1]);
+  const asked = site.cloud.audit.entries.length;
+  assertOwn(await ask(site, MAPS, { method: "POST", body: "{}" }), 503, "a write");
+  assertOwn(await ask(site, `${POD}/log`), 503, "log");
+  assert.equal(site.cloud.audit.entries.length, asked);
 });
