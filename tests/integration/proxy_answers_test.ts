@@ -126,11 +126,19 @@ Deno.test("S03 a Table that is older than the objects is not served, whoever ask
   site.link.set({ state: "up" });
   await until("the link to be up", async () => (await ask(site, "/version")).status === 200);
   site.cloud.delete("configmaps", { namespace: "default", name: "gone" });
+  site.cloud.update("configmaps", { namespace: "default", name: "stays" }, (object) => ({
+    ...object,
+    data: { value: "2" },
+  }));
   await ask(site, `${MAPS}?resourceVersion=0`);
   await cut(site);
-  assertOwn(await ask(site, MAPS, accept(TABLE)), 504, "Table alone");
+  for (const path of [MAPS, `${MAPS}/stays`]) {
+    assertOwn(await ask(site, path, accept(TABLE)), 504, path);
+  }
   const plain = JSON.parse((await ask(site, MAPS, accept(TABLE, "application/json"))).text);
   assert.deepEqual([plain.kind, plain.items.length], ["ConfigMapList", 1]);
+  const one = await ask(site, `${MAPS}/stays`, accept(TABLE, "application/json"));
+  assert.equal(JSON.parse(one.text).data.value, "2");
 });
 
 Deno.test("S11 a middlebox's answer to a question, an Event or a stream is no answer", async () => {

@@ -18,6 +18,7 @@ import {
 import { acceptedRepresentations, type Representation, sameShape } from "../hub/representation.ts";
 import type { Hub } from "../hub/hub.ts";
 import { showItem, type View, viewType } from "../hub/view.ts";
+import { acceptsPlainObjects } from "./find_content.ts";
 import { rememberGone } from "./written.ts";
 import type { KeptAnswer } from "../store/overlay.ts";
 import { UnreachableError } from "../upstream/upstream.ts";
@@ -83,14 +84,16 @@ function answerOffline(
 ): Response {
   const { kept, marks, metrics, scopes } = context;
   const subject = `${request.caller.key} ${request.path}`;
-  // A client that takes a Table takes the plain object too, if that is newer or the only one; and metadata are
-  // a part of it.
+  // Most clients that take a Table take the plain object too, if that is newer or the only one; and metadata
+  // are a part of it.
+  const needsTable = accepted[0]?.as === "table" && !acceptsPlainObjects(request.headers);
   const show = accepted[0]?.as === "metadata" ? "metadata" as const : undefined;
   const plain = accepted.map(({ encoding }) => ({ as: "object" as const, encoding }));
   const keptAs = (each: Pick<Representation, "as" | "encoding">) =>
     kept.get(answerKey(request.caller.key, info, each)) ?? [];
+  const asAsked = accepted.flatMap(keptAs);
   const best = [
-    ...accepted.flatMap(keptAs),
+    ...asAsked,
     ...plain.flatMap(keptAs).map((each) => showAnswer(each, show)),
   ]
     .sort((a, b) => compareResourceVersions(b.resourceVersion, a.resourceVersion))
@@ -115,7 +118,7 @@ function answerOffline(
       newest = { body, resourceVersion: object.resourceVersion, contentType };
     }
   }
-  if (newest !== undefined) {
+  if (newest !== undefined && !needsTable) {
     metrics.answered("get", "cache");
     const headers = new Headers(marks.headers(subject));
     headers.set("content-type", newest.contentType);
@@ -132,7 +135,8 @@ function answerOffline(
       details: { name, ...(group !== "" && { group }), kind },
     });
   }
-  if (best !== undefined) {
+  const isOther = newest !== undefined || (best !== undefined && !asAsked.includes(best));
+  if (best !== undefined && !(needsTable && isOther)) {
     metrics.answered("get", "cache");
     const response = toResponse(best);
     for (const [name, value] of new Headers(marks.headers(subject, best.atMs))) {
