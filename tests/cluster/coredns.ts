@@ -54,7 +54,8 @@ export class CoreDns implements AsyncDisposable {
         process.assertRunning();
         const response = await fetch(`http://127.0.0.1:${ready}/ready`).catch(() => undefined);
         await response?.body?.cancel();
-        return response?.status === 200;
+        // It is ready a moment before it listens, and a lost question costs 5 s.
+        return response?.status === 200 && (await process.tail()).includes(`:${port} on `);
       }, { timeoutMs: READY_TIMEOUT_MS });
       return started;
     } catch (cause) {
