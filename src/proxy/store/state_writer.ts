@@ -25,7 +25,8 @@ export const STATE_WRITER = "edge-agent-state-writer";
 export type WriterRequest =
   /** @param secret what the key for sealing is made of */
   | { type: "open"; path: string; secret: Uint8Array; maxBytes: number; anew: boolean }
-  | { type: "batch"; operations: Operation[] }
+  /** @param bodies the buffer that all bodies are views of, if it is the writer's own */
+  | { type: "batch"; operations: Operation[]; bodies?: ArrayBuffer }
   /** Deletes some objects of forgotten scopes. */
   | { type: "sweep" }
   /** Forgets these kept answers. */
@@ -109,6 +110,8 @@ export function serveStateWriter(
       reply = { type: "failed", message: errorMessage(error), full: isFullDisk(error) };
     }
     port.postMessage(reply);
+    // Given back now: this heap is so small that its garbage would be collected late.
+    if (data.type === "batch") data.bodies?.transfer(0);
   };
 }
 

@@ -1,4 +1,5 @@
 import { UnavailableError } from "../../kernel/errors.ts";
+import { packBatch } from "./packed_batch.ts";
 import { spawnStateWriter, type WriterReply, type WriterRequest } from "./state_writer.ts";
 
 /** The main thread's side of the writer: requests are answered in their order. */
@@ -23,7 +24,14 @@ export class WriterClient {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     const waiting = Promise.withResolvers<WriterReply>();
     this.#waiting.push(waiting);
-    this.#worker.postMessage(request);
+    if (request.type === "batch") {
+      const packed = packBatch(request.operations);
+      this.#worker.postMessage({ type: "batch", ...packed } satisfies WriterRequest, [
+        packed.bodies,
+      ]);
+    } else {
+      this.#worker.postMessage(request);
+    }
     return waiting.promise;
   }
 
