@@ -7,7 +7,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FakeApiServer } from "../../src/demo/fake_api_server.ts";
+import type { Encoding } from "../../src/kube/codec/encoding.ts";
 import { until } from "../cluster/poll.ts";
 import { memoryOf } from "./process_figures.ts";
 import type { Figures } from "./rounds.ts";
@@ -43,13 +43,39 @@ export async function costOfWaiting(argv: readonly string[]): Promise<Figures> {
   }
 }
 
-/** What the proxy costs, with `pods` of the cloud in its cache. */
+/** What of the cloud the proxy is to have in its cache. */
+export interface Cached {
+  pods: number;
+  encoding: Encoding;
+}
+
+/** What the proxy costs. */
 export async function costOfProxy(
   argv: readonly string[],
-  cloud: FakeApiServer,
-  pods: number,
+  cloudUrl: string,
+  cached?: Cached,
 ): Promise<Figures> {
+  await using agent = await startAgent(argv, { server: cloudUrl });
+  if (cached !== undefined) await cachePods(agent.url, cached);
+  return await settled(agent.pid, agent.readyMs);
+}
+
+/** An agent that is ready. Disposing ends it and removes its state. */
+export interface RunningAgent extends AsyncDisposable {
+  readonly pid: number;
+  /** Of the plain listener. */
+  readonly url: string;
+  readonly readyMs: number;
+}
+
+/** Starts the proxy with the one identity `bench`; `upstream` is that section of its config. */
+export async function startAgent(
+  argv: readonly string[],
+  upstream: Record<string, unknown>,
+): Promise<RunningAgent> {
+  await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "edge-agent-bench-"));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
   const [listen, admin, plain] = freePorts(3) as [number, number, number];
   await writeFile(join(folder, "token"), CLOUD_TOKEN, { mode: 0o600 });
   const config = {
@@ -58,7 +84,7 @@ export async function costOfProxy(
     admin: { listen: `127.0.0.1:${admin}` },
     proxy: {
       listen: `127.0.0.1:${listen}`,
-      upstream: { server: cloud.url },
+      upstream: { learn: false, ...upstream },
       identities: [{ name: "bench", tokenFile: join(folder, "token") }],
       plain: { listen: `127.0.0.1:${plain}`, identity: "bench" },
       prefetch: "off",
@@ -70,28 +96,29 @@ export async function costOfProxy(
     stdout: "null",
     stderr: "inherit",
   }).spawn();
-  try {
-    await until("the proxy to be ready", async (signal) => {
-      const response = await fetch(`http://127.0.0.1:${admin}/readyz`, { signal });
-      await response.body?.cancel();
-      return response.ok;
-    }, { intervalMs: 5, timeoutMs: 30_000 });
-    const readyMs = performance.now() - started;
-    if (pods > 0) await cachePods(plain, pods);
-    return await settled(child.pid, readyMs);
-  } finally {
-    await end(child);
-    await rm(folder, { recursive: true, force: true });
-  }
+  stack.defer(() => end(child));
+  await until("the proxy to be ready", async (signal) => {
+    const response = await fetch(`http://127.0.0.1:${admin}/readyz`, { signal });
+    await response.body?.cancel();
+    return response.ok;
+  }, { intervalMs: 5, timeoutMs: 30_000 });
+  const readyMs = performance.now() - started;
+  const held = stack.move();
+  return {
+    pid: child.pid,
+    url: `http://127.0.0.1:${plain}`,
+    readyMs,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 }
 
 /** Lists until the answer comes from the cache and is whole. */
-async function cachePods(port: number, pods: number): Promise<void> {
-  const url = `http://127.0.0.1:${port}/api/v1/pods?resourceVersion=0`;
+async function cachePods(url: string, { pods, encoding }: Cached): Promise<void> {
   await until(`${pods} pods in the cache`, async (signal) => {
-    const response = await fetch(url, { signal });
-    const { items } = await response.json();
-    return response.ok && items.length === pods;
+    const headers = { accept: encoding.contentType };
+    const response = await fetch(`${url}/api/v1/pods?resourceVersion=0`, { headers, signal });
+    const body = await response.bytes();
+    return response.ok && encoding.createListSplitter().push(body).length === pods;
   }, { timeoutMs: 60_000 });
 }
 

@@ -63,7 +63,8 @@ export function formatOutcomes(outcomes: readonly Outcome[]): string {
   const keys = Object.keys(outcomes[0]?.figures ?? {});
   const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
   const cell = (value: number, ratio: number | undefined) =>
-    value.toFixed(value < 10 ? 1 : 0) + (ratio === undefined ? "" : ` (×${ratio.toFixed(2)})`);
+    value.toFixed(value < 10 ? 1 : 0) +
+    (ratio === undefined || !Number.isFinite(ratio) ? "" : ` (×${ratio.toFixed(2)})`);
   return row(["", ...keys]) + row(["---", ...keys.map(() => "---:")]) +
     outcomes.map(({ name, figures, ratios }) =>
       row([name, ...keys.map((key) => cell(figures[key]!, ratios?.[key]))])

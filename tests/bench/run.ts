@@ -1,18 +1,22 @@
 /**
- * Measures the agent: time to start and memory, against a bare program on the same runtime. Prints
- * Markdown, ready for the README.
+ * Measures the agent: time to start and memory, against a bare program on the same runtime; bytes on the
+ * link, disk writes and delays, against clients that ask the cloud themselves. Prints Markdown, ready for
+ * the README.
  *
  * @module
  */
 
 import { parseArgs } from "node:util";
 import { FakeApiServer } from "../../src/demo/fake_api_server.ts";
+import { ENCODINGS } from "../../src/kube/codec/encodings.ts";
 import { CLOUD_TOKEN, costOfProxy, costOfWaiting, timeToEnd } from "./agent_process.ts";
+import { startProtobufCloud } from "./protobuf_cloud.ts";
+import { costOfFanOut, costOfQuiet } from "./site_figures.ts";
 import { describeMachine } from "./process_figures.ts";
 import { findPrograms, type Program } from "./programs.ts";
-import { formatOutcomes, runRounds, type Variant } from "./rounds.ts";
+import { type Figures, formatOutcomes, runRounds, type Variant } from "./rounds.ts";
 
-const HELP = `Measures start-up time and memory of the compiled agent.
+const HELP = `Measures what the compiled agent costs: start-up, memory, link, disk, fan-out.
 
 Usage: deno task bench [--rounds N] [--pods N]
 
@@ -35,17 +39,35 @@ function memoryVariants(
   { agent, bare }: Program,
   empty: FakeApiServer,
   full: FakeApiServer,
+  protobuf: FakeApiServer,
   pods: number,
 ): Variant[] {
   const baseline = "bare program, idle";
   return [
     { name: baseline, measure: () => costOfWaiting([...bare, "stay"]) },
-    { name: "`proxy`, idle", baseline, measure: () => costOfProxy(agent, empty, 0) },
+    { name: "`proxy`, idle", baseline, measure: () => costOfProxy(agent, empty.url) },
     {
       name: `\`proxy\`, ${pods} pods cached`,
       baseline,
-      measure: () => costOfProxy(agent, full, pods),
+      measure: () => costOfProxy(agent, full.url, { pods, encoding: ENCODINGS.json }),
     },
+    {
+      name: `\`proxy\`, ${pods} pods cached, protobuf`,
+      baseline,
+      measure: () => costOfProxy(agent, protobuf.url, { pods, encoding: ENCODINGS.protobuf }),
+    },
+  ];
+}
+
+/** The clients of a node, straight at the cloud or through the agent. */
+function siteVariants(
+  { agent }: Program,
+  measure: (argv: readonly string[] | undefined) => Promise<Figures>,
+): Variant[] {
+  const baseline = "straight at the cloud";
+  return [
+    { name: baseline, measure: () => measure(undefined) },
+    { name: "through the agent", baseline, measure: () => measure(agent) },
   ];
 }
 
@@ -113,6 +135,7 @@ async function main(args: string[]): Promise<void> {
   const programs = await findPrograms();
   await using empty = await startCloud(0);
   await using full = await startCloud(pods);
+  await using protobuf = await startProtobufCloud(pods);
   const date = new Date().toISOString().slice(0, 10);
   print(
     `Measured ${date} on ${describeMachine()}; medians of ${rounds} fresh processes, in turn.\n`,
@@ -121,8 +144,12 @@ async function main(args: string[]): Promise<void> {
     progress(program.runtime);
     print(`\n${program.runtime}:\n\n`);
     print(formatOutcomes(await runRounds(startVariants(program), rounds, progress)) + "\n");
-    const variants = memoryVariants(program, empty, full, pods);
-    print(formatOutcomes(await runRounds(variants, rounds, progress)));
+    const variants = memoryVariants(program, empty, full, protobuf, pods);
+    print(formatOutcomes(await runRounds(variants, rounds, progress)) + "\n");
+    const site = siteVariants(program, costOfFanOut);
+    print(formatOutcomes(await runRounds(site, rounds, progress)) + "\n");
+    // Once: it takes a minute for each, and differs little.
+    print(formatOutcomes(await runRounds(siteVariants(program, costOfQuiet), 1, progress)));
   }
 }
 
