@@ -1,5 +1,5 @@
 /**
- * Builds the binary: one bundle of the whole program, appended to a base runtime, with the narrowest
+ * Builds the binary: a bundle of the whole program and one of its Worker, appended to a base runtime, with the narrowest
  * permissions that work.
  *
  * @module
@@ -14,6 +14,8 @@ import { permissionsOf, toFlags } from "./permissions.ts";
 
 const ROOT = dirname(import.meta.dirname!);
 const BUNDLE = join(ROOT, "dist", "build", "edge-agent.js");
+/** The program's Worker, which is looked for beside it. */
+const WRITER = join(ROOT, "dist", "build", "state_writer.js");
 
 const HELP = `Builds edge-agent into one file.
 
@@ -84,10 +86,8 @@ export async function build(options: BuildOptions): Promise<void> {
   const { arch, output } = options;
   say("bundling main.ts");
   await mkdir(dirname(BUNDLE), { recursive: true });
-  await run([
-    ...[Deno.execPath(), "bundle", "--quiet", "--minify", "--output", BUNDLE],
-    join(ROOT, "main.ts"),
-  ], { cwd: ROOT });
+  await bundle("main.ts", BUNDLE);
+  await bundle("src/proxy/store/state_writer.ts", WRITER);
   const base = await chooseBase(arch);
   say(`compiling for ${arch} on the base runtime of ${base.origin}`);
   await mkdir(dirname(output), { recursive: true });
@@ -105,6 +105,13 @@ export async function build(options: BuildOptions): Promise<void> {
   say(`${relative(Deno.cwd(), output)}: ${megabytes} MB; ${version}`);
 }
 
+async function bundle(source: string, output: string): Promise<void> {
+  await run([
+    ...[Deno.execPath(), "bundle", "--quiet", "--minify", "--output", output],
+    join(ROOT, source),
+  ], { cwd: ROOT });
+}
+
 async function compile(base: Base, options: BuildOptions): Promise<void> {
   const env: Record<string, string> = {
     // Kept in the binary: on a node, the certificates to trust are the ones that its system trusts.
@@ -119,7 +126,7 @@ async function compile(base: Base, options: BuildOptions): Promise<void> {
     ...["--target", TARGETS[options.arch]],
     ...await runtimeFlags(),
     ...toFlags(permissionsOf(options)),
-    ...["--output", options.output, BUNDLE],
+    ...["--include", WRITER, "--output", options.output, BUNDLE],
   ], { env, cwd: dirname(BUNDLE) });
 }
 

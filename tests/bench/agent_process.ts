@@ -84,7 +84,7 @@ export async function startAgent(
     admin: { listen: `127.0.0.1:${admin}` },
     proxy: {
       listen: `127.0.0.1:${listen}`,
-      upstream: { learn: false, ...upstream },
+      upstream,
       identities: [{ name: "bench", tokenFile: join(folder, "token") }],
       plain: { listen: `127.0.0.1:${plain}`, identity: "bench" },
       prefetch: "off",

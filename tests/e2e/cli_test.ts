@@ -89,7 +89,7 @@ proxy:
     `${files.path}:1:1: statedir is no known key (it is "/x"): did you mean "stateDir"?`,
     `${files.path}:2:7: log.level must be one of "debug", "info", "warn", "error" (it is "verbose")`,
     `${files.path}:4:3: proxy.listen must be host:port`,
-    `${files.path}:5:3: proxy.upstream needs "kubeconfig" or "server"`,
+    `${files.path}:5:3: proxy.upstream needs "kubeconfig", "server" or "servers"`,
     `${files.path}:5:14: proxy.upstream.caFile must be an absolute path`,
     `${files.path}:6:16: proxy.identities[0] needs a credential`,
   ];

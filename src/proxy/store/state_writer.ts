@@ -18,7 +18,7 @@ import { Sealer } from "./sealer.ts";
  * every watch for as long.
  */
 
-/** Name by which the Worker knows what it is: in the bundled binary it loads the whole program again. */
+/** Name by which the Worker knows what it is: the main thread loads this file too. */
 export const STATE_WRITER = "edge-agent-state-writer";
 
 /** Main thread to writer. Each is answered once, in order. */
@@ -65,9 +65,10 @@ const FREE_SHARE = 1 / 4;
 /** Pages given back to the disk at a time. */
 const VACUUM_PAGES = 1_000;
 
-/** Starts the writer's Worker. */
+/** Starts the Worker: this file; of a bundled program, its own bundle, as all of it would take 5 MB more. */
 export function spawnStateWriter(): Worker {
-  return new Worker(import.meta.url, { type: "module", name: STATE_WRITER });
+  const file = import.meta.url.endsWith(".ts") ? "state_writer.ts" : "state_writer.js";
+  return new Worker(new URL(file, import.meta.url), { type: "module", name: STATE_WRITER });
 }
 
 /** The Worker's side: answers the requests in their order. */
