@@ -9,12 +9,15 @@ import { WriterClient } from "./writer_client.ts";
 /** Time between tries while the file can't be opened. */
 const RETRY_MS = 60_000;
 
+type Writer = Pick<WriterClient, "ask" | "close">;
+
 /** The state file as the main thread sees it: open for writing, or tried again and again until it is. */
 export class StateFile {
   readonly #options: StoreOptions;
   readonly #clock: Clock;
   readonly #events: StoreEvents;
-  #client: WriterClient | undefined;
+  readonly #createClient: () => Writer;
+  #client: Writer | undefined;
   #usage: Usage;
   #cancelRetry = () => {};
   #opening: Promise<void> = Promise.resolve();
@@ -24,10 +27,16 @@ export class StateFile {
   /** Told when the file could be opened at last. */
   attached: () => void = () => {};
 
-  constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
+  constructor(
+    options: StoreOptions,
+    clock: Clock,
+    events: StoreEvents,
+    createClient: () => Writer = () => new WriterClient(),
+  ) {
     this.#options = options;
     this.#clock = clock;
     this.#events = events;
+    this.#createClient = createClient;
     this.#usage = { usedBytes: 0, maxBytes: options.maxBytes };
   }
 
@@ -47,7 +56,7 @@ export class StateFile {
    * @throws {UnavailableError} when the file can't be made or written
    */
   async open(anew = false): Promise<void> {
-    const client = new WriterClient();
+    const client = this.#createClient();
     try {
       const reply = await client.ask({ type: "open", ...this.#options, anew });
       if (reply.type !== "opened") {
@@ -91,7 +100,11 @@ export class StateFile {
       message: errorMessage(error),
       full: false,
     });
-    const reply = await this.#client?.ask(request).catch(failed) ?? failed("it is not open");
+    const client = this.#client;
+    const reply = await client?.ask(request).catch((error) => {
+      this.#lost(client, error);
+      return failed(error);
+    }) ?? failed("it is not open");
     if (reply.type === "done") this.#usage = reply.usage;
     if (reply.type !== "damaged") return reply;
     // Here, where nobody reads meanwhile: a reader would find the new file short of what it knows.
@@ -103,6 +116,14 @@ export class StateFile {
     this.replaced();
     await this.ask({ type: "succeed" });
     return failed("the file was damaged, and has been replaced");
+  }
+
+  /** The writer itself is broken, which can't be mended: another one takes its place. */
+  #lost(client: Writer, error: unknown): void {
+    if (this.#client !== client || this.#closed) return;
+    this.#client = undefined;
+    void client.close();
+    this.detach(error, false);
   }
 
   /** What is there is moved away, and a new file begins. @returns whether it did */
