@@ -57,12 +57,13 @@ export function makeSuccessor(path: string, sealer: Sealer): Salvaged {
 /**
  * Moves what is at the path out of the way.
  *
- * @param why a word for its new name; what is `foreign` is left behind as a whole
+ * @param why a word for its new name; only what is `damaged` is carried over as far as it adds up: what is
+ * `foreign` is of another cluster, and scopes of a `superseded` one have numbers that mean others by now
  */
 export function beginAnew(
   path: string,
   sealer: Sealer,
-  why: "damaged" | "foreign",
+  why: "damaged" | "foreign" | "superseded",
   reason: string,
 ): OpenState {
   const aside = renameDatabase(path, why);

@@ -21,6 +21,8 @@ export class StateFile {
   #usage: Usage;
   #cancelRetry = () => {};
   #opening: Promise<void> = Promise.resolve();
+  /** The state in memory has taken another way than what is in the file: that is moved away. */
+  #anew = false;
   #closed = false;
   /** Told when another file is in the place of a damaged one. */
   replaced: () => void = () => {};
@@ -52,13 +54,17 @@ export class StateFile {
   /**
    * Starts the writer on the file.
    *
-   * @param anew whatever is there is moved away: the state in memory is newer
    * @throws {UnavailableError} when the file can't be made or written
    */
-  async open(anew = false): Promise<void> {
+  async open(): Promise<void> {
     const client = this.#createClient();
     try {
-      const reply = await client.ask({ type: "open", ...this.#options, anew });
+      const anew = this.#anew;
+      let reply = await client.ask({ type: "open", ...this.#options, anew });
+      // Found while it was being opened.
+      if (reply.type === "opened" && anew !== this.#anew) {
+        reply = await client.ask({ type: "renew", reason: "it is of another cluster" });
+      }
       if (reply.type !== "opened") {
         const reason = reply.type === "failed" ? reply.message : reply.type;
         throw new UnavailableError(
@@ -67,6 +73,7 @@ export class StateFile {
       }
       this.#opened(reply);
       this.#client = client;
+      this.#anew = false;
     } catch (error) {
       await client.close();
       throw error;
@@ -79,17 +86,21 @@ export class StateFile {
     this.#usage = usage;
   }
 
-  /** Works without the file from now on, and tries again and again to open it. */
+  /**
+   * Works without the file from now on, and tries again and again to open it.
+   *
+   * @param anew whatever is there by then is moved away
+   */
   detach(error: unknown, anew: boolean): void {
     this.#events.unavailable(errorMessage(error));
-    this.#retry(anew);
+    this.#anew ||= anew;
+    this.#retry();
   }
 
-  #retry(anew: boolean): void {
+  #retry(): void {
     if (this.#closed) return;
-    this.#cancelRetry();
     this.#cancelRetry = this.#clock.timer(RETRY_MS, () => {
-      this.#opening = this.open(anew).then(() => this.attached(), () => this.#retry(anew));
+      this.#opening = this.open().then(() => this.attached(), () => this.#retry());
     });
   }
 
@@ -130,7 +141,8 @@ export class StateFile {
   async renew(reason: string): Promise<boolean> {
     const client = this.#client;
     if (client === undefined) {
-      this.#retry(true);
+      // It is being tried again already.
+      this.#anew = true;
       return false;
     }
     const reply = await this.ask({ type: "renew", reason });

@@ -133,7 +133,7 @@ class StateWriter implements Disposable {
     this.#sealer = new Sealer(secret);
     this.#reserve = new ReserveFile(`${path.replace(/\.db$/, "")}.reserve`, RESERVE_BYTES);
     this.#state = anew
-      ? beginAnew(path, this.#sealer, "damaged", "it could not be read when the agent started")
+      ? beginAnew(path, this.#sealer, "superseded", "the agent had to begin without it")
       : openOrSetAside(path, this.#sealer);
     this.#writer = this.#begin();
     this.#reserve.hold();
