@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../cluster/poll.ts";
+import { utf8 } from "../testing/arbitraries.ts";
+import { canMount, SmallDisk } from "../testing/small_disk.ts";
 import { FLUSH_MS, StateFile } from "../testing/state_file.ts";
 import { keptAnswer, readAll, scopeRow, storedObject } from "../testing/state_store_contract.ts";
 
@@ -60,4 +62,30 @@ Deno.test("renew() brings nothing of another cluster back when the file could no
   await until("the file", () => !store.failing);
   assert.deepEqual(store.scopes(), []);
   assert.equal(store.kept("object\nme\nv1/pods\nformer"), undefined);
+});
+
+Deno.test({
+  name: "S10 what is lost when a read-only file is opened for writing is told, not taken for empty",
+  ignore: !await canMount(),
+  async fn() {
+    await using disk = await SmallDisk.create(8);
+    const file = new StateFile(disk.path);
+    {
+      await using store = await file.open();
+      store.seal(2);
+      for (const scope of [1, 2]) {
+        store.put(scope, storedObject("a"));
+        store.saveScope(scopeRow(scope, "10"));
+      }
+    }
+    await disk.remount("ro");
+    await using store = await file.open({ secret: utf8("another secret, as long") });
+    assert.deepEqual(store.scopes().map(({ id }) => id), [1, 2]);
+    let held: number[] = [];
+    store.replaced = () => held = store.scopes().map(({ id }) => id);
+    await disk.remount("rw");
+    await file.clock.advance(REOPEN_MS);
+    await until("the file", () => !store.failing);
+    assert.deepEqual(held, [1]);
+  },
 });

@@ -54,9 +54,10 @@ export class StateFile {
   /**
    * Starts the writer on the file.
    *
+   * @returns whether what the file held is still there, as far as anybody could read it
    * @throws {UnavailableError} when the file can't be made or written
    */
-  async open(): Promise<void> {
+  async open(): Promise<boolean> {
     const client = this.#createClient();
     try {
       const anew = this.#anew;
@@ -74,6 +75,7 @@ export class StateFile {
       this.#opened(reply);
       this.#client = client;
       this.#anew = false;
+      return reply.setAside === undefined && reply.unreadable === 0;
     } catch (error) {
       await client.close();
       throw error;
@@ -100,8 +102,21 @@ export class StateFile {
   #retry(): void {
     if (this.#closed) return;
     this.#cancelRetry = this.#clock.timer(RETRY_MS, () => {
-      this.#opening = this.open().then(() => this.attached(), () => this.#retry());
+      this.#opening = this.#openLate();
     });
+  }
+
+  async #openLate(): Promise<void> {
+    const wasAnew = this.#anew;
+    let isWhole: boolean;
+    try {
+      isWhole = await this.open();
+    } catch {
+      return this.#retry();
+    }
+    // Before anything is written: what was read of the file, and is not in it, must be fetched anew.
+    if (!isWhole && !wasAnew) this.replaced();
+    this.attached();
   }
 
   /** The writer's reply; one that is broken, or has no file, fails. */
