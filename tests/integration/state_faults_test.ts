@@ -352,6 +352,32 @@ Deno.test("S10 a file that goes bad under a running agent is replaced, without a
   for (const id of [1, 3]) assert.equal(readAll(store, id).length, SIZE);
 });
 
+Deno.test("S10 a kept answer on a page that went bad is not kept, and has the file replaced", async () => {
+  await using file = new StateFile();
+  await fillThree(file);
+  await using store = await file.open();
+  let replaced = 0;
+  store.replaced = () => replaced++;
+  // The root pages of the table and of its index.
+  for (const name of ["kept", "sqlite_autoindex_kept_1"]) {
+    const page = file.look((db) =>
+      Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").get(name)?.rootpage)
+    );
+    using bytes = Deno.openSync(file.path, { write: true });
+    bytes.seekSync((page - 1) * 4_096, Deno.SeekMode.Start);
+    bytes.writeSync(new Uint8Array(64).fill(0xff));
+  }
+  store.keep("discovery\n/new", keptAnswer("new"));
+  assert.equal(store.kept("discovery\n/a1"), undefined);
+  assert.deepEqual(store.keptKeys("discovery"), ["discovery\n/new"]);
+  assert.deepEqual(store.keptByAge(), []);
+  await until("the new file", async () => {
+    await file.clock.advance(FLUSH_MS);
+    return replaced > 0;
+  });
+  for (const id of [1, 2, 3]) assert.equal(readAll(store, id).length, SIZE);
+});
+
 Deno.test("a list that is read too slowly is cut off, and the rest of the store goes on", async () => {
   await using file = new StateFile();
   await fillThree(file);

@@ -1,7 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { StoredObject } from "../../kube/object_meta.ts";
-import { errorMessage } from "../../kernel/errors.ts";
-import { type Database, isDamagedFile } from "../../platform/sqlite.ts";
 import {
   countObjects,
   type ObjectVersion,
@@ -12,10 +10,10 @@ import {
   readScopes,
   readVersions,
 } from "./file_reads.ts";
+import { GuardedReads } from "./guarded_reads.ts";
 import type { KeptAnswer, ScopeRow } from "./overlay.ts";
 import { openSnapshot, type Range } from "./open_snapshot.ts";
 import { Readers } from "./readers.ts";
-import { DamagedError } from "./rows.ts";
 import { Sealer } from "./sealer.ts";
 import { StateFile } from "./state_file.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -33,6 +31,7 @@ export class StateStore implements AsyncDisposable {
   readonly #file: StateFile;
   readonly #behind: WriteBehind;
   readonly #readers: Readers;
+  readonly #reads: GuardedReads;
   #closed = false;
 
   private constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
@@ -41,6 +40,8 @@ export class StateStore implements AsyncDisposable {
     this.#file = new StateFile(options, clock, events);
     this.#behind = new WriteBehind(this.#file, clock, events);
     this.#readers = new Readers(options.path);
+    // The writer looks at it, and replaces it if it must.
+    this.#reads = new GuardedReads(this.#readers, () => void this.#file.ask({ type: "heal" }));
     this.#file.attached = () => {
       this.#readers.use("file");
       events.writeRecovered();
@@ -114,7 +115,7 @@ export class StateStore implements AsyncDisposable {
 
   /** Whether a scope holds at most `count` objects. */
   isSmall(scope: number, count: number): boolean {
-    const stored = this.#readers.read((db) => countObjects(db, scope, count + 1));
+    const stored = this.#reads.readOr(count + 1, (db) => countObjects(db, scope, count + 1));
     return stored + this.#changes(scope).size <= count;
   }
 
@@ -134,13 +135,13 @@ export class StateStore implements AsyncDisposable {
       const object = overlay.items.get(scope)?.get(key);
       if (object !== undefined) return object ?? undefined;
     }
-    return this.#readWhole((db) => readObject(db, this.#sealer, scope, key));
+    return this.#reads.read((db) => readObject(db, this.#sealer, scope, key));
   }
 
   /** Key -> version of every object of a scope. @throws {DamagedError} when some are missing */
   versions(scope: number): Map<string, ObjectVersion> {
     const counted = this.#isCounted(scope);
-    const versions = this.#readWhole((db) => readVersions(db, scope, { counted }));
+    const versions = this.#reads.read((db) => readVersions(db, scope, { counted }));
     for (const [key, object] of this.#changes(scope)) {
       if (object === null) versions.delete(key);
       else versions.set(key, { uid: object.uid, resourceVersion: object.resourceVersion });
@@ -153,7 +154,7 @@ export class StateStore implements AsyncDisposable {
     // Captured before the read transaction begins: a batch that the writer commits in between is in both.
     const changes = this.#changes(scope);
     const parts = { readers: this.#readers, clock: this.#clock, sealer: this.#sealer };
-    const guard = <T>(read: () => T) => this.#whole(read);
+    const guard = <T>(read: () => T) => this.#reads.guard(read);
     const counted = this.#isCounted(scope);
     return openSnapshot({ ...parts, scope, changes, counted, guard }, range);
   }
@@ -188,12 +189,12 @@ export class StateStore implements AsyncDisposable {
       const answer = overlay.kept.get(key);
       if (answer !== undefined) return answer ?? undefined;
     }
-    return this.#readers.read((db) => readKept(db, this.#sealer, key));
+    return this.#reads.readOr(undefined, (db) => readKept(db, this.#sealer, key));
   }
 
   /** The keys of kept answers that begin with `prefix`, sorted. */
   keptKeys(prefix: string): string[] {
-    const keys = new Set(this.#readers.read((db) => readKeptKeys(db, prefix)));
+    const keys = new Set(this.#reads.readOr([], (db) => readKeptKeys(db, prefix)));
     for (const overlay of this.#behind.unwritten.toReversed()) {
       for (const [key, answer] of overlay.kept) {
         if (!key.startsWith(prefix)) continue;
@@ -206,7 +207,7 @@ export class StateStore implements AsyncDisposable {
 
   /** The keys of the kept answers that the file has, oldest first, each with its resourceVersion. */
   keptByAge(): { key: string; resourceVersion: string }[] {
-    return this.#readers.read(readKeptByAge);
+    return this.#reads.readOr([], readKeptByAge);
   }
 
   /** Resolves when little is unwritten, so that a first list does not pile up in memory. */
@@ -219,21 +220,6 @@ export class StateStore implements AsyncDisposable {
     this.#readers.use("memory");
     this.#behind.abandon();
     if (await this.#file.renew(reason)) this.#readers.use("file");
-  }
-
-  #readWhole<T>(read: (db: Database) => T): T {
-    return this.#whole(() => this.#readers.read(read));
-  }
-
-  /** A file that SQLite can't read is damaged as a row is, and looked at by the writer. */
-  #whole<T>(read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      if (!isDamagedFile(error)) throw error;
-      void this.#file.ask({ type: "heal" });
-      throw new DamagedError("", `The state file is damaged: ${errorMessage(error)}`);
-    }
   }
 
   /** Writes what is unwritten, once, and closes the file. */
