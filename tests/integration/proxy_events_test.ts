@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { AuditEntry } from "../../src/demo/fake_audit.ts";
+import { openDatabase } from "../../src/platform/sqlite.ts";
 import { type FakeSite, startFakeSite } from "../testing/fake_site.ts";
 import type { TestProxy } from "../testing/test_proxy.ts";
 
@@ -116,6 +117,18 @@ Deno.test("S19 Events made link-down reach the cloud in order, once, over a rest
   await (await site.restart()).fetch("/version").then((response) => response.body?.cancel());
   await linkIs(site.proxy, "up");
   assert.equal(writes(site).length, 6);
+});
+
+Deno.test("S19 an Event is on disk when it is answered", async () => {
+  await using site = await startFakeSite();
+  await cut(site);
+  using db = openDatabase(`${site.proxy.stateDir}/state.db`, { readOnly: true });
+  const entries = db.prepare("SELECT count(*) AS n FROM kept WHERE key LIKE 'journal%'");
+  for (const count of [1, 2, 3]) {
+    const answer = await post(site.proxy, event(`web.${count}`));
+    assert.deepEqual([answer.status, entries.get()?.n], [201, count]);
+    await answer.body?.cancel();
+  }
 });
 
 Deno.test("S19 an Event that is cut in flight is sent again, and is there once", async () => {

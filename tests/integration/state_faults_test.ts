@@ -8,7 +8,7 @@ import { until } from "../cluster/poll.ts";
 import { utf8 } from "../testing/arbitraries.ts";
 import { countItems, FLUSH_MS, StateFile } from "../testing/state_file.ts";
 import { keptAnswer, readAll, scopeRow, storedObject } from "../testing/state_store_contract.ts";
-import { OBJECTS } from "../testing/state_writes.ts";
+import { BATCHES, contentAt, objectAt, SCOPES } from "../testing/state_writes.ts";
 
 /** Time between tries to open a file. */
 const REOPEN_MS = 60_000;
@@ -155,39 +155,62 @@ Deno.test("S10 a byte that changes under a running agent never makes a list shor
   assert.equal(readAll(store, 1).length, SIZE);
 });
 
-Deno.test("S10 killed at any moment of many writes the state is whole, and not older than acknowledged", async () => {
-  await using file = new StateFile();
+/**
+ * Writes in a process of its own until it has told of so many batches, and kills it in the middle of what
+ * it does then.
+ *
+ * @returns the newest version that it told to be on disk
+ */
+async function writeUntilKilled(path: string, from: number, batches: number): Promise<number> {
   const child = new URL("../testing/state_writes.ts", import.meta.url).pathname;
+  await using process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", child, path, String(from)],
+    stdout: "piped",
+  }).spawn();
+  let told = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of process.stdout) {
+    told += decoder.decode(chunk);
+    if (told.split("\n").length <= batches + 1) continue;
+    try {
+      process.kill("SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  }
+  await process.status;
+  assert.notEqual(told, "", "the child did not begin");
+  return Number(told.split("\n").at(-2));
+}
+
+Deno.test("S10 killed at any moment of 10,000 writes the state is whole, with all that was acknowledged", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const moments = fc.sample(fc.nat(BATCHES - 1), { seed, numRuns: 10 });
+  await using file = new StateFile();
   let written = 0;
-  for (const acknowledgements of [1, 7, 23]) {
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", child, file.path, String(written + 1)],
-      stdout: "piped",
-    }).spawn();
-    let told = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of process.stdout) {
-      told += decoder.decode(chunk);
-      if (told.split("\n").length > acknowledgements) {
-        try {
-          process.kill("SIGKILL");
-        } catch {
-          // It is gone already.
-        }
+  for (const batches of [0, ...moments]) {
+    const acknowledged = await writeUntilKilled(file.path, written + 1, batches);
+    const about = `seed ${seed}, killed after ${batches} batches behind ${written}`;
+    await using store = await file.open();
+    assert.deepEqual(file.events, [], about);
+    const versions = new Set(store.scopes().map(({ rv }) => Number(rv)));
+    const [version = 0] = versions;
+    assert.ok(versions.size <= 1, `one transaction of two scopes was torn: ${about}`);
+    assert.ok(version >= acknowledged, `${acknowledged} was lost, ${version} is there: ${about}`);
+    assert.ok(version <= acknowledged + 1, about);
+    if (version === 0) continue;
+    const want = contentAt(version);
+    for (const scope of SCOPES) {
+      const got = readAll(store, scope);
+      assert.deepEqual(new Map(got.map((each) => [each.key, Number(each.resourceVersion)])), want);
+      for (const { key, body } of got) {
+        assert.deepEqual(Uint8Array.from(body), objectAt(key, want.get(key)!).body, about);
       }
     }
-    await process.status;
-    const acknowledged = Number(told.split("\n").at(-2) ?? 0);
-    assert.ok(acknowledged > written, "the child wrote nothing");
-    await using store = await file.open();
-    const [scope] = store.scopes();
-    const versions = new Set([...store.versions(1).values()].map((each) => each.resourceVersion));
-    assert.deepEqual([...versions], [scope!.rv]);
-    assert.ok(Number(scope!.rv) >= acknowledged, "an acknowledged batch was lost");
-    assert.equal(readAll(store, 1).length, OBJECTS);
-    written = Number(scope!.rv);
+    assert.equal(new TextDecoder().decode(store.kept("token\nnewest")!.body), String(version));
+    written = version;
   }
-  assert.deepEqual(file.events, []);
+  assert.ok(written > 0);
 });
 
 Deno.test("S10 without its directory the agent works in memory, and writes as soon as it is there", async () => {

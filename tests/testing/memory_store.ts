@@ -162,6 +162,11 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
+  written(): Promise<boolean> {
+    this.commit();
+    return Promise.resolve(true);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -1,48 +1,65 @@
-import type { Operation } from "../../src/proxy/store/schema.ts";
-import {
-  serveStateWriter,
-  type WriterReply,
-  type WriterRequest,
-} from "../../src/proxy/store/state_writer.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import type { StoredObject } from "../../src/kube/object_meta.ts";
+import { StateStore } from "../../src/proxy/store/state_store.ts";
 import { utf8 } from "./arbitraries.ts";
 import { MAX_BYTES, SECRET } from "./state_file.ts";
-import { scopeRow } from "./state_store_contract.ts";
+import { keptAnswer, scopeRow } from "./state_store_contract.ts";
 
-/** Objects of the one scope. */
-export const OBJECTS = 100;
+/** A scope in the clear, and one that is sealed. */
+export const SCOPES = [1, 2] as const;
+const SEALED_SCOPE = 2;
+/** 10,000 writes of objects: so many batches, with so many objects of each scope. */
+export const BATCHES = 100;
+const PUTS = 50;
+/** Keys of a scope. */
+const KEYS = 200;
 
-/** One state of a scope: every object at the version of the scope. */
-export function batch(version: number): Operation[] {
-  const rv = String(version);
-  return [
-    ...Array.from({ length: OBJECTS }, (_, i): Operation => ({
-      op: "put",
-      scope: 1,
-      key: `k${i}`,
-      uid: "u",
-      rv,
-      body: utf8(rv.repeat(200)),
-      sealed: i % 2 === 0,
-    })),
-    { op: "scope", ...scopeRow(1, rv) },
-  ];
+/** What a scope holds at a version: key -> the version at which it was written. */
+export function contentAt(version: number): Map<string, number> {
+  const content = new Map<string, number>();
+  for (let each = 1; each <= version; each++) {
+    for (const key of putsOf(each)) content.set(key, each);
+    content.delete(removedBy(each));
+  }
+  return content;
 }
 
-/** Writes one version after the other, and tells of each that was acknowledged, until it is killed. */
-function writeUntilKilled(path: string, from: number): void {
-  const port = {
-    onmessage: (_: { data: WriterRequest }) => {},
-    postMessage(reply: WriterReply) {
-      if (reply.type === "failed") throw new Error(reply.message);
-    },
+/** An object as it is written. */
+export function objectAt(key: string, version: number): StoredObject {
+  const body = utf8(`${key}@${version} `.repeat(20 + version % 60));
+  return { key, uid: `u-${key}`, resourceVersion: String(version), body };
+}
+
+const putsOf = (version: number) =>
+  Array.from({ length: PUTS }, (_, i) => `k${(version * 37 + i) % KEYS}`);
+const removedBy = (version: number) => `k${(version * 37 + PUTS) % KEYS}`;
+
+/** Writes one version after the other, and tells of each that is on disk. */
+async function write(path: string, from: number): Promise<void> {
+  const fail = (what: string) => (detail: unknown) => {
+    throw new Error(`${what}: ${JSON.stringify(detail)}`);
   };
-  serveStateWriter(port);
-  const open = { path, secret: SECRET, maxBytes: MAX_BYTES, anew: false };
-  port.onmessage({ data: { type: "open", ...open } });
-  for (let version = from;; version++) {
-    port.onmessage({ data: { type: "batch", operations: batch(version) } });
+  const options = { path, secret: SECRET, maxBytes: MAX_BYTES };
+  const store = await StateStore.open(options, systemClock, {
+    setAside: fail("set aside"),
+    unreadable: fail("unreadable"),
+    unavailable: fail("unavailable"),
+    writeFailed: fail("write failed"),
+    writeRecovered: () => {},
+  });
+  store.seal(SEALED_SCOPE);
+  Deno.stdout.writeSync(utf8(`${from - 1}\n`));
+  for (let version = from; version < from + BATCHES; version++) {
+    for (const scope of SCOPES) {
+      for (const key of putsOf(version)) store.put(scope, objectAt(key, version));
+      store.remove(scope, removedBy(version));
+      store.saveScope(scopeRow(scope, String(version)));
+    }
+    store.keep("token\nnewest", keptAnswer(String(version)));
+    if (!await store.written()) throw new Error(`version ${version} was not written`);
     Deno.stdout.writeSync(utf8(`${version}\n`));
   }
+  await store[Symbol.asyncDispose]();
 }
 
-if (import.meta.main) writeUntilKilled(Deno.args[0]!, Number(Deno.args[1]));
+if (import.meta.main) await write(Deno.args[0]!, Number(Deno.args[1]));

@@ -23,7 +23,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
  * their order and behind what already waits.
  */
 export function createEventLane(context: LaneContext): LaneHandler {
-  const { clock, forwarder, journal, knownEvents, marks, metrics, random } = context;
+  const { clock, forwarder, journal, kept, knownEvents, marks, metrics, random } = context;
 
   const readWrite = (request: ProxyRequest, body: Uint8Array): EventWrite | undefined => {
     const { headers, caller, query } = request;
@@ -44,12 +44,14 @@ export function createEventLane(context: LaneContext): LaneHandler {
     return write !== undefined && journal.accepts(write.entry) ? write : undefined;
   };
 
-  const toJournal = ({ entry, path, result }: EventWrite): Response => {
+  const toJournal = async ({ entry, path, result }: EventWrite): Promise<Response> => {
     const known = knownEvents.get(entry.caller, path);
     const event = result(known);
     // A patch alone does not make an Event.
     if (entry.verb === "create" || known !== undefined) knownEvents.set(entry.caller, path, event);
     journal.append(entry);
+    // What is answered 201 must not be lost.
+    await kept.written();
     metrics.answered("event", "journal");
     const headers = new Headers(marks.journaled(`${entry.caller} events`));
     headers.set("content-type", JSON_TYPE);
@@ -61,7 +63,7 @@ export function createEventLane(context: LaneContext): LaneHandler {
     const body = await request.readBody() ?? new Uint8Array(0);
     const write = readWrite(request, body);
     if (write !== undefined && journal.isBehind(request.caller.key, write.entry.object)) {
-      return toJournal(write);
+      return await toJournal(write);
     }
     try {
       const response = await forwarder.send(request, { purpose: "short", body });
@@ -81,7 +83,7 @@ export function createEventLane(context: LaneContext): LaneHandler {
       return toResponse(answer);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
-      if (write !== undefined && (!error.sent || write.repeatable)) return toJournal(write);
+      if (write !== undefined && (!error.sent || write.repeatable)) return await toJournal(write);
       metrics.answered("event", "unknown");
       const what = `Cannot ${describeRequest(request)}`;
       return error.sent ? marks.outcomeUnknown(what) : marks.notSent(what);

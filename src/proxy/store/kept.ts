@@ -15,6 +15,9 @@ const SEP = "\n";
 /** The representations of one object that may be kept; JSON goes without its name. */
 const VARIANTS = ["object", "metadata", "table", "object.protobuf", "metadata.protobuf"];
 
+/** Longest that anybody waits for a slow disk, ms. */
+const MAX_WRITE_MS = 1_000;
+
 /** Whole answers kept for the time without a link. */
 export class KeptAnswers {
   readonly #store: StateStore;
@@ -44,6 +47,14 @@ export class KeptAnswers {
 
   get(key: string): KeptAnswer | undefined {
     return this.#store.kept(key);
+  }
+
+  /** Resolves once what was kept so far survives a kill, or when the disk is too slow for that or refuses. */
+  async written(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#clock.timer(MAX_WRITE_MS, late.resolve);
+    await Promise.race([this.#store.written(), late.promise]);
+    cancel();
   }
 
   /** The keys that begin with `prefix`, sorted. */

@@ -215,6 +215,11 @@ export class StateStore implements AsyncDisposable {
     return this.#behind.settled();
   }
 
+  /** Writes everything now. @returns whether what was changed so far survives a kill of the process */
+  written(): Promise<boolean> {
+    return this.#behind.written();
+  }
+
   /** Begins empty, at once: the file is moved away. @param reason for the log */
   async renew(reason: string): Promise<void> {
     this.#readers.use("memory");

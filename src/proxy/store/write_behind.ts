@@ -19,6 +19,9 @@ const [FULL_SHARE, ROOM_SHARE] = [0.9, 0.8];
 /** Room that a refused batch needs beside its own bytes. */
 const SPARE_BYTES = 256 * 1024;
 
+/** Is told whether what it waits for is in the file. */
+type Waiting = (isWritten: boolean) => void;
+
 /** Changes on their way to the file: gathered, handed to the writer in batches, kept until it has them. */
 export class WriteBehind implements AsyncDisposable {
   readonly #file: StateFile;
@@ -41,6 +44,8 @@ export class WriteBehind implements AsyncDisposable {
   /** Nothing was left to be evicted at this monotonic time. */
   #fullAtMs = -Infinity;
   #settled: (() => void)[] = [];
+  /** Those who wait until what is pending is in the file. */
+  #waiting: Waiting[] = [];
 
   constructor(file: StateFile, clock: Clock, events: StoreEvents) {
     this.#file = file;
@@ -72,6 +77,16 @@ export class WriteBehind implements AsyncDisposable {
     return new Promise((resolve) => this.#settled.push(resolve));
   }
 
+  /** Writes everything at once. @returns whether what was changed by now is in the file */
+  written(): Promise<boolean> {
+    if (this.failing || this.#closed) return Promise.resolve(false);
+    if (this.#pending.isEmpty && this.#inFlight === undefined) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.flush();
+    });
+  }
+
   /** Forgets kept answers in the file, now. @returns whether that worked */
   async forget(keys: string[]): Promise<boolean> {
     return (await this.#file.ask({ type: "forget", keys })).type === "done";
@@ -88,6 +103,7 @@ export class WriteBehind implements AsyncDisposable {
   abandon(): void {
     this.#pending = new Overlay();
     this.#inFlight = undefined;
+    tell(this.#waiting.splice(0), false);
   }
 
   /** Deletes what forgotten scopes left, in steps between which batches are written. */
@@ -117,18 +133,22 @@ export class WriteBehind implements AsyncDisposable {
     this.#inFlight = this.#pending;
     this.#pending = new Overlay();
     this.#busy = true;
-    this.#working = this.#write(this.#inFlight).then((again) => {
+    const waiting = this.#waiting.splice(0);
+    this.#working = this.#write(this.#inFlight, waiting).then((again) => {
       this.#busy = false;
       for (const resolve of this.#settled.splice(0)) resolve();
-      if (again) this.flush();
+      // Whoever came too late for this batch and found it on its way.
+      if (this.#pending.isEmpty) tell(this.#waiting.splice(0), !this.failing);
+      if (again || this.#waiting.length > 0) this.flush();
       else if (!this.#pending.isEmpty) this.#schedule(FLUSH_MS);
     });
   }
 
   /** @returns whether the next batch should follow at once: room was made for it */
-  async #write(batch: Overlay): Promise<boolean> {
+  async #write(batch: Overlay, waiting: Waiting[]): Promise<boolean> {
     const operations = batch.toOperations(this.sealed);
     const reply = await this.#file.ask({ type: "batch", operations });
+    tell(waiting, reply.type === "done");
     // Abandoned or closed meanwhile: nobody waits for this batch.
     if (this.#inFlight !== batch) return false;
     if (reply.type === "failed") {
@@ -182,5 +202,10 @@ export class WriteBehind implements AsyncDisposable {
     const operations = rest.toOperations(this.sealed);
     if (!rest.isEmpty) await this.#file.ask({ type: "batch", operations });
     await this.#working;
+    tell(this.#waiting.splice(0), false);
   }
+}
+
+function tell(waiting: Waiting[], isWritten: boolean): void {
+  for (const resolve of waiting) resolve(isWritten);
 }
