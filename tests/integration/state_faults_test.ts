@@ -92,36 +92,58 @@ Deno.test("S10 with flipped bits in state.db every read is right or told to be d
   assert.ok(found > 0, "no flip hit anything");
 });
 
-Deno.test("S10 with flipped bits in the log the state is old or new, and whole", async () => {
-  await using original = new StateFile();
-  await fill(original);
-  // A copy while the writer is at work: the second state is in the log alone.
-  let [database, log] = [new Uint8Array(), new Uint8Array()];
-  {
-    await using store = await original.open();
-    for (const scope of [1, 2]) {
-      for (let i = 0; i < SIZE; i++) store.put(scope, storedObject(`k${i}`, 11));
-      store.saveScope(scopeRow(scope, "11"));
-    }
-    await original.clock.advance(FLUSH_MS);
-    await original.until((db) =>
-      db.prepare("SELECT 1 FROM scopes WHERE rv = '11'").get() !== undefined
-    );
-    database = Deno.readFileSync(original.path);
-    log = Deno.readFileSync(`${original.path}-wal`);
+/** A copy while the writer is at work: the first state is in the database, the second in the log alone. */
+async function twoStates(): Promise<{ database: Uint8Array; log: Uint8Array }> {
+  await using file = new StateFile();
+  await fill(file);
+  await using store = await file.open();
+  for (const scope of [1, 2]) {
+    for (let i = 0; i < SIZE; i++) store.put(scope, storedObject(`k${i}`, 11));
+    store.saveScope(scopeRow(scope, "11"));
   }
+  await file.clock.advance(FLUSH_MS);
+  await file.until((db) => db.prepare("SELECT 1 FROM scopes WHERE rv = '11'").get() !== undefined);
+  return {
+    database: Deno.readFileSync(file.path),
+    log: Deno.readFileSync(`${file.path}-wal`),
+  };
+}
+
+/** Opens a file of these bytes, and reads it. @returns what was found damaged or set aside */
+async function readsRightFrom(database: Uint8Array, log: Uint8Array): Promise<number> {
+  await using file = new StateFile();
+  Deno.writeFileSync(file.path, database);
+  Deno.writeFileSync(`${file.path}-wal`, log);
+  await using store = await file.open();
+  const damaged = readsRight(store, ["10", "11"]);
+  const versions = new Set(store.scopes().map(({ rv }) => rv));
+  assert.ok(versions.size <= 1, "both scopes were written by one transaction");
+  return damaged + file.events.length;
+}
+
+const PAGE = 4_096;
+
+Deno.test("S10 cut off at any page, the log is old or new, and what is left of state.db is right", async () => {
+  const { database, log } = await twoStates();
+  assert.equal(await readsRightFrom(database, log), 0);
+  // A log is written from its beginning: one that breaks off is no damage.
+  for (let end = 0; end < log.length; end += PAGE) {
+    assert.equal(await readsRightFrom(database, log.subarray(0, end)), 0, `log of ${end} bytes`);
+  }
+  for (let end = 0; end < database.length; end += PAGE) {
+    await readsRightFrom(database.subarray(0, end), new Uint8Array());
+    await readsRightFrom(database.subarray(0, end), log);
+  }
+});
+
+Deno.test("S10 with flipped bits in the log the state is old or new, and whole", async () => {
+  const { database, log } = await twoStates();
   assert.ok(log.length > 0);
   await fc.assert(
     fc.asyncProperty(fc.array(flip, { minLength: 1, maxLength: 3 }), async (flips) => {
-      await using file = new StateFile();
       const bytes = log.slice();
       for (const { at, bit } of flips) bytes[Math.floor(at * bytes.length)]! ^= 1 << bit;
-      Deno.writeFileSync(file.path, database);
-      Deno.writeFileSync(`${file.path}-wal`, bytes);
-      await using store = await file.open();
-      readsRight(store, ["10", "11"]);
-      const versions = new Set(store.scopes().map(({ rv }) => rv));
-      assert.ok(versions.size <= 1, "both scopes were written by one transaction");
+      await readsRightFrom(database, bytes);
     }),
     { numRuns: 40 },
   );
@@ -311,7 +333,7 @@ function spoilPage(path: string, from: number): void {
   const bytes = Deno.readFileSync(path);
   const at = new TextDecoder("latin1").decode(bytes).indexOf('"m2-7-');
   assert.ok(at > 0);
-  const page = Math.floor(at / 4_096) * 4_096;
+  const page = Math.floor(at / PAGE) * PAGE;
   const file = Deno.openSync(path, { write: true });
   file.seekSync(page + from, Deno.SeekMode.Start);
   file.writeSync(new Uint8Array(64).fill(0xff));
@@ -338,7 +360,7 @@ Deno.test("S10 a file that is cut off gives what it can, and takes new state", a
   await using file = new StateFile();
   await fillThree(file);
   const { size } = Deno.statSync(file.path);
-  Deno.truncateSync(file.path, Math.floor(size / 2 / 4_096) * 4_096);
+  Deno.truncateSync(file.path, Math.floor(size / 2 / PAGE) * PAGE);
   await using store = await file.open();
   assert.equal(file.events.length, 1);
   for (const { id } of store.scopes()) assert.equal(readAll(store, id).length, SIZE);
@@ -387,7 +409,7 @@ Deno.test("S10 a kept answer on a page that went bad is not kept, and has the fi
       Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").get(name)?.rootpage)
     );
     using bytes = Deno.openSync(file.path, { write: true });
-    bytes.seekSync((page - 1) * 4_096, Deno.SeekMode.Start);
+    bytes.seekSync((page - 1) * PAGE, Deno.SeekMode.Start);
     bytes.writeSync(new Uint8Array(64).fill(0xff));
   }
   store.keep("discovery\n/new", keptAnswer("new"));
