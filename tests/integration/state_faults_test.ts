@@ -6,6 +6,7 @@ import { DamagedError } from "../../src/proxy/store/rows.ts";
 import type { StateStore } from "../../src/proxy/store/state_store.ts";
 import { until } from "../cluster/poll.ts";
 import { utf8 } from "../testing/arbitraries.ts";
+import { canMount, SmallDisk } from "../testing/small_disk.ts";
 import { countItems, FLUSH_MS, StateFile } from "../testing/state_file.ts";
 import { keptAnswer, readAll, scopeRow, storedObject } from "../testing/state_store_contract.ts";
 import { BATCHES, contentAt, objectAt, SCOPES } from "../testing/state_writes.ts";
@@ -432,4 +433,36 @@ Deno.test("a list that is read too slowly is cut off, and the rest of the store 
   await file.clock.advance(300_000);
   assert.throws(() => slow.next(), /read too slowly/);
   assert.equal(readAll(store, 1).length, SIZE);
+});
+
+Deno.test({
+  name: "S10 a file that goes bad on a full disk is replaced once there is room",
+  ignore: !await canMount(),
+  async fn() {
+    await using disk = await SmallDisk.create(8);
+    const file = new StateFile(disk.path);
+    await fillThree(file);
+    await using store = await file.open();
+    let replaced = 0;
+    store.replaced = () => replaced++;
+    spoilPage(file.path, 0);
+    Deno.removeSync(`${disk.path}/state.reserve`);
+    await disk.fill();
+    assert.throws(() => readAll(store, 2), DamagedError);
+    for (let i = 0; i < 3; i++) {
+      store.put(1, storedObject("k1", 11));
+      await until("the agent to fail", async () => {
+        await file.clock.advance(REOPEN_MS);
+        return store.failing;
+      });
+    }
+    assert.equal(replaced, 0);
+    for (const id of [1, 3]) assert.equal(readAll(store, id).length, SIZE);
+    await disk.empty();
+    await until("the new file", async () => {
+      await file.clock.advance(REOPEN_MS);
+      return replaced === 1 && !store.failing;
+    });
+    for (const id of [1, 3]) assert.equal(readAll(store, id).length, SIZE);
+  },
 });

@@ -45,13 +45,20 @@ export function successorOf(path: string): string {
   return `${path}.new`;
 }
 
-/** Makes the successor of a damaged file, with what of it still adds up. */
+/** Makes the successor of a damaged file, with what of it still adds up. @throws when there is no room for it */
 export function makeSuccessor(path: string, sealer: Sealer): Salvaged {
   const successor = successorOf(path);
+  const salvaged = { scopes: 0, answers: 0 };
   removeDatabase(successor);
-  using db = openDatabase(successor);
-  prepareDatabase(db, sealer);
-  return salvage(path, db);
+  try {
+    using db = openDatabase(successor);
+    prepareDatabase(db, sealer);
+    salvage(path, db, salvaged);
+    return salvaged;
+  } catch (error) {
+    removeDatabase(successor);
+    throw error;
+  }
 }
 
 /**
@@ -70,7 +77,12 @@ export function beginAnew(
   const db = openDatabase(path);
   prepareDatabase(db, sealer);
   if (aside === undefined) return { db, unreadable: dropUseless(db, sealer) };
-  const salvaged = why === "damaged" ? salvage(aside, db) : { scopes: 0, answers: 0 };
+  const salvaged = { scopes: 0, answers: 0 };
+  try {
+    if (why === "damaged") salvage(aside, db, salvaged);
+  } catch {
+    // The disk is full as well: what is there by now is whole, and must do.
+  }
   const setAside = { path: aside, reason, ...salvaged };
   return { db, setAside, unreadable: dropUseless(db, sealer) };
 }

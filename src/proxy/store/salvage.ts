@@ -14,12 +14,14 @@ const ROWS = 200;
 /**
  * Copies what still adds up from a damaged file into a new one: whole scopes and single answers. A node
  * that is cut off could fetch none of it again.
+ *
+ * @param salvaged is counted up
+ * @throws when the new one can't be written; what is in it by then is whole
  */
-export function salvage(damaged: string, db: Database): Salvaged {
-  const salvaged: Salvaged = { scopes: 0, answers: 0 };
+export function salvage(damaged: string, db: Database, salvaged: Salvaged): void {
   try {
     using old = openDatabase(damaged, { readOnly: true });
-    if (inspect(old).version !== SCHEMA_VERSION) return salvaged;
+    if (inspect(old).version !== SCHEMA_VERSION) return;
     copyMarks(old, db);
     for (const row of tryRead(() => old.prepare(`SELECT ${SCOPE_COLUMNS} FROM scopes`).all())) {
       if (copyScope(old, db, row)) salvaged.scopes++;
@@ -28,10 +30,9 @@ export function salvage(damaged: string, db: Database): Salvaged {
       if (copyAnswer(old, db, String(key))) salvaged.answers++;
     }
   } catch (error) {
-    // What is there by now is whole. A disk that is full as well ends it too.
-    if (!isDamagedFile(error)) return salvaged;
+    // What is there by now is whole.
+    if (!isDamagedFile(error)) throw error;
   }
-  return salvaged;
 }
 
 /** Nothing where the file can't be read. */

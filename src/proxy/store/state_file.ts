@@ -140,7 +140,8 @@ export class StateFile {
     moveDatabase(successorOf(path), path);
     this.#events.setAside({ path: aside, ...found });
     this.replaced();
-    await this.ask({ type: "succeed" });
+    const begun = await this.ask({ type: "succeed" });
+    if (begun.type === "failed") await this.#giveUp(begun.message, false);
     return failed("the file was damaged, and has been replaced");
   }
 
@@ -154,8 +155,7 @@ export class StateFile {
 
   /** What is there is moved away, and a new file begins. @returns whether it did */
   async renew(reason: string): Promise<boolean> {
-    const client = this.#client;
-    if (client === undefined) {
+    if (!this.isOpen) {
       // It is being tried again already.
       this.#anew = true;
       return false;
@@ -165,10 +165,16 @@ export class StateFile {
       this.#opened(reply);
       return true;
     }
-    this.#client = undefined;
-    this.detach(reply.type === "failed" ? reply.message : reply.type, true);
-    await client.close();
+    await this.#giveUp(reply.type === "failed" ? reply.message : reply.type, true);
     return false;
+  }
+
+  /** The writer can't go on with its file. */
+  async #giveUp(why: string, anew: boolean): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.detach(why, anew);
+    await client?.close();
   }
 
   async close(): Promise<void> {
