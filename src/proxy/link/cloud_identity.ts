@@ -101,9 +101,17 @@ export class CloudIdentity {
     while (!signal.aborted) {
       await link.pause(failures === 0 ? 0 : backoff.next(), signal);
       if (signal.aborted) break;
-      const doubted = new Promise<void>((resolve) => this.#doubted = resolve);
+      let isDoubted = false;
+      const doubted = new Promise<void>((resolve) => {
+        this.#doubted = () => {
+          isDoubted = true;
+          resolve();
+        };
+      });
       try {
-        this.#settle(await this.#find(signal));
+        // Before the question: what a watch that lives on brings meanwhile may overtake the answer.
+        const newest = this.#newest();
+        this.#settle(await this.#find(signal), newest);
       } catch (error) {
         if (signal.aborted) break;
         failures++;
@@ -115,7 +123,8 @@ export class CloudIdentity {
       }
       backoff.reset();
       failures = 0;
-      this.#open();
+      // The answer may be that of a server that is not used any more.
+      if (!isDoubted) this.#open();
       await abortable(doubted, signal).catch(() => {});
     }
     unsubscribe();
@@ -148,18 +157,23 @@ export class CloudIdentity {
     return found;
   }
 
-  #settle(found: CloudFacts): void {
-    const { kept, versions, changed } = this.#options;
+  /** The newest version that is known of the cluster. */
+  #newest(): string {
     const last = this.#known?.resourceVersion ?? "";
-    const newest = versions()
+    return this.#options.versions()
       // Given up at an earlier check, and not listed anew yet.
       .filter((version) =>
         compareResourceVersions(version, this.forgottenTo) > 0 ||
         compareResourceVersions(version, last) <= 0
       )
       .reduce(newerResourceVersion, last);
+  }
+
+  /** @param newest of what was known when the cloud was asked */
+  #settle(found: CloudFacts, newest: string): void {
+    const { kept, changed } = this.#options;
     const verdict: Verdict = judge(this.#known, found, newest);
-    this.#known = learn(this.#known, found, verdict, newest);
+    this.#known = learn(this.#known, found, verdict, newerResourceVersion(newest, this.#newest()));
     if (verdict === "replaced") this.#replacements++;
     if (verdict === "restored" || verdict === "replaced") {
       changed(verdict, found, this.#known.forgottenTo);

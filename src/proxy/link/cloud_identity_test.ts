@@ -29,7 +29,13 @@ function setUp(
       cloud.answers ? { result: "answered", roundTripMs: 1 } : { result: "silent", cause: "cut" },
     ), () => 0);
   const asked: string[] = [];
-  const ask: AskCloud = (path) => {
+  let answered = Promise.resolve();
+  const ask: AskCloud = async (path) => {
+    const answer = await answerTo(path);
+    await answered;
+    return answer;
+  };
+  const answerTo = (path: string): Promise<Uint8Array | undefined> => {
     if (!cloud.answers) return Promise.reject(new UnreachableError("cut", { sent: false }));
     if (cloud.ailing) return Promise.reject(new Error("500"));
     const namespace = path.startsWith("/api/v1/namespaces?");
@@ -65,6 +71,12 @@ function setUp(
   };
   return {
     ...{ clock, cloud, link, store, identity, asked, changes, failures, versions, isOpen },
+    /** From now on answers are on their way until the returned function is called. */
+    delay(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      answered = promise;
+      return resolve;
+    },
     async goDown() {
       cloud.answers = false;
       link.suspect("cut");
@@ -160,6 +172,37 @@ Deno.test("CloudIdentity lets the node go on when the server can not answer, and
   run.cloud.ailing = false;
   run.cloud.namespace = "ns-2";
   await run.clock.advance(60_000);
+  assert.deepEqual(run.changes, ["replaced 100"]);
+});
+
+Deno.test("CloudIdentity takes what a living watch brings meanwhile for no older state", async () => {
+  await using run = setUp({ versions: ["100"] });
+  await run.clock.advance(0);
+  const arrive = run.delay();
+  run.identity.doubt();
+  await run.clock.advance(0);
+  // Asked at 100; an event overtakes the answer.
+  run.versions[0] = "105";
+  arrive();
+  await run.clock.advance(0);
+  assert.deepEqual(run.changes, []);
+  assert.equal(await run.isOpen(), true);
+});
+
+Deno.test("CloudIdentity asks again before anything is mirrored when there is doubt meanwhile", async () => {
+  await using run = setUp();
+  await run.clock.advance(0);
+  const arrive = run.delay();
+  run.identity.doubt();
+  await run.clock.advance(0);
+  // Another server is used, and the answer of the former one is on its way.
+  run.identity.doubt();
+  run.cloud.namespace = "ns-2";
+  arrive();
+  const arriveToo = run.delay();
+  assert.equal(await run.isOpen(), false);
+  arriveToo();
+  assert.equal(await run.isOpen(), true);
   assert.deepEqual(run.changes, ["replaced 100"]);
 });
 
