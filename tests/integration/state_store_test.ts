@@ -266,6 +266,7 @@ Deno.test("StateStore keeps changes in memory while the disk refuses them, and w
     await reported(file, 1);
     assert.match(file.events[0]!, /^failed: disk full/);
     assert.equal(store.failing, true);
+    assert.equal(await store.written(), false);
     assert.deepEqual(readAll(store, 1).map(({ key }) => key), ["new"]);
     assert.equal(file.look(count), 1, "all or nothing of a batch");
     await store.settled();
@@ -304,4 +305,26 @@ Deno.test("settled() holds a first list back until most of it is written", async
   for (let i = 0; i < 6; i++) store.put(1, { ...storedObject(`k${i}`), body });
   await store.settled();
   assert.equal(file.look(count), 6);
+});
+
+Deno.test("written() writes at once, also what came while a batch was on its way", async () => {
+  await using file = new StateFile();
+  const store = await file.open();
+  assert.equal(await store.written(), true, "nothing to be written");
+  store.put(1, storedObject("a"));
+  const first = store.written();
+  const meanwhile = store.written();
+  store.put(1, storedObject("b"));
+  const second = store.written();
+  assert.deepEqual(await Promise.all([first, meanwhile, second]), [true, true, true]);
+  assert.equal(file.look(count), 2);
+  refuse(file);
+  store.put(1, storedObject("c"));
+  assert.deepEqual(await Promise.all([store.written(), store.written()]), [false, false]);
+  accept(file);
+  store.put(1, storedObject("d"));
+  const last = store.written();
+  await store[Symbol.asyncDispose]();
+  assert.equal(await last, false);
+  assert.equal(await store.written(), false, "it is closed");
 });
