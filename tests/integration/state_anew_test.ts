@@ -20,9 +20,9 @@ async function mountedLate(): Promise<{ file: StateFile; mount: () => Promise<vo
     store.keep("object\nme\nv1/pods\nformer", keptAnswer("former"));
   }
   const elsewhere = `${file.directory}.elsewhere`;
-  Deno.renameSync(file.directory, elsewhere);
+  await Deno.rename(file.directory, elsewhere);
   const mount = async () => {
-    Deno.renameSync(elsewhere, file.directory);
+    await Deno.rename(elsewhere, file.directory);
     await file.clock.advance(REOPEN_MS);
   };
   return { file, mount };
