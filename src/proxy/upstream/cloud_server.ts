@@ -57,7 +57,8 @@ export class CloudServer implements ChosenServer, Disposable {
       clock,
       (timeoutMs, signal) => this.#prober.probe(timeoutMs, signal),
       random,
-      () => isCurrent(this) ? LINK_TIMES : STANDBY_TIMES,
+      // One that was left may still carry watches, whose clients must learn of its end as soon.
+      () => isCurrent(this) || this.connections.isBusy ? LINK_TIMES : STANDBY_TIMES,
     );
     // Connections of a dead link would be tried first when it is back.
     this.#unsubscribe = this.link.subscribe((state) => {

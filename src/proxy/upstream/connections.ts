@@ -2,7 +2,7 @@ import { parseAuthorities } from "../../platform/client_certificate.ts";
 import { createHttpClient, type HttpClient } from "../../platform/net.ts";
 import { Connection, type ConnectionProbe, type Lease } from "./connection.ts";
 import type { Credential } from "./credentials.ts";
-import { connectionsOf, createPool, type Pool, prune, retirePool } from "./pool.ts";
+import { connectionsOf, createPool, type Pool, prune } from "./pool.ts";
 import { WatchLimit } from "./watch_limit.ts";
 
 /** Where the cloud is and how it is trusted. */
@@ -40,6 +40,8 @@ export class Connections {
   readonly #probe: ConnectionProbe;
   readonly #createClient: typeof createHttpClient;
   readonly #pools = new Map<string, Pool>();
+  /** Not for new requests, with streams that come to their end. */
+  readonly #leaving = new Set<Connection>();
   #ca: string | undefined;
   #protocol: "h2" | "http/1.1";
   #watchLimit = new WatchLimit();
@@ -69,14 +71,22 @@ export class Connections {
   /** Something says that the network may have forgotten connections: those in use are asked for a sign of life. */
   ask(): void {
     const silentSinceMs = this.#probe.clock.monotonic() - FRESH_MS;
-    for (const pool of this.#pools.values()) {
-      for (const connection of connectionsOf(pool)) connection.doubt(silentSinceMs);
-    }
+    for (const connection of this.#all()) connection.doubt(silentSinceMs);
   }
 
   /** Clients with connections now. */
   get size(): number {
-    return [...this.#pools.values()].reduce((sum, pool) => sum + connectionsOf(pool).length, 0);
+    return this.#all().length;
+  }
+
+  /** Whether an answer is still awaited or read. */
+  get isBusy(): boolean {
+    return this.#all().some(({ streams }) => streams > 0);
+  }
+
+  #all(): Connection[] {
+    const leaving = [...this.#leaving].filter(({ isClosed }) => !isClosed);
+    return [...[...this.#pools.values()].flatMap(connectionsOf), ...leaving];
   }
 
   /** A client for a request. No request is sent over a connection of a credential that has changed since. */
@@ -170,7 +180,7 @@ export class Connections {
     const pool = createPool(credential.version);
     // Made before the old one goes: it throws on a key that does not fit, as in the middle of a rotation.
     pool.short = this.#connect(credential, () => {});
-    if (known !== undefined) retirePool(known);
+    if (known !== undefined) this.#retirePool(known);
     this.#pools.delete(credential.key);
     this.#pools.set(credential.key, pool);
     this.#evict();
@@ -211,15 +221,23 @@ export class Connections {
 
   /** What is open may come to its end; new requests make new connections. */
   retire(): void {
-    for (const pool of this.#pools.values()) retirePool(pool);
+    for (const pool of this.#pools.values()) this.#retirePool(pool);
     this.#forget();
+  }
+
+  /** They must still end with the link, so they are not forgotten before they are closed. */
+  #retirePool(pool: Pool): void {
+    for (const each of this.#leaving) if (each.isClosed) this.#leaving.delete(each);
+    for (const connection of connectionsOf(pool)) {
+      connection.retire();
+      if (!connection.isClosed) this.#leaving.add(connection);
+    }
   }
 
   /** Ends all of them. A renewed authority is taken up with the next one. */
   cut(reason: Error): void {
-    for (const pool of this.#pools.values()) {
-      for (const connection of connectionsOf(pool)) connection.close(reason);
-    }
+    for (const connection of this.#all()) connection.close(reason);
+    this.#leaving.clear();
     // What seemed to be a limit may have been the ailing link.
     this.#watchLimit = new WatchLimit();
     this.#forget();

@@ -179,6 +179,33 @@ Deno.test("retire() lets what is open come to its end, and no longer", async () 
   assert.equal(clientOf(watch).closed, true);
 });
 
+Deno.test("cut() ends what was left to come to its end, too", async () => {
+  const { take, clientOf, connections } = setUp();
+  const renewed = await take("stream");
+  (await take("short", "agent", { ...node, version: 2 })).release();
+  const left = await take("watch", "agent", { ...node, version: 2 });
+  connections.retire();
+  assert.deepEqual([connections.isBusy, connections.size], [true, 2]);
+  const reason = new Error("the link is down");
+  connections.cut(reason);
+  for (const lease of [renewed, left]) {
+    assert.equal(lease.lost.reason, reason);
+    assert.equal(clientOf(lease).closed, true);
+    lease.release();
+  }
+  assert.deepEqual([connections.isBusy, connections.size], [false, 0]);
+});
+
+Deno.test("ask() asks those that were left, too", async () => {
+  const { take, clientOf, connections, clock } = setUp();
+  const left = await take("watch");
+  await clock.advance(3_000);
+  connections.retire();
+  connections.ask();
+  assert.equal(clientOf(left).asked, 1);
+  connections.cut(new Error("end"));
+});
+
 Deno.test("a silent watch connection is asked after 75 s, and kept when it answers", async () => {
   const { take, clientOf, clock, lost, connections } = setUp();
   const lease = await take("watch");

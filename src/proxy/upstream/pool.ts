@@ -28,8 +28,3 @@ export function connectionsOf({ short, list, paced, watches, streams }: Pool): C
 export function prune(list: Connection[]): void {
   for (let i = list.length - 1; i >= 0; i--) if (list[i]!.isClosed) list.splice(i, 1);
 }
-
-/** No new requests: what is open comes to its end. */
-export function retirePool(pool: Pool): void {
-  for (const connection of connectionsOf(pool)) connection.retire();
-}
