@@ -53,6 +53,8 @@ export class CloudIdentity {
   #gate = Promise.withResolvers<void>();
   #isOpen = false;
   #replacements = 0;
+  /** How often there was doubt. */
+  #doubts = 0;
   #doubted = () => {};
 
   constructor(options: CloudIdentityOptions) {
@@ -83,6 +85,7 @@ export class CloudIdentity {
       this.#isOpen = false;
       this.#gate = Promise.withResolvers();
     }
+    this.#doubts++;
     this.#doubted();
   }
 
@@ -97,34 +100,34 @@ export class CloudIdentity {
       this.#gate = Promise.withResolvers();
     });
     const backoff = new Backoff(clock, { random });
+    let waitMs = 0;
+    /** Answers in a row that told nothing. */
     let failures = 0;
     while (!signal.aborted) {
-      await link.pause(failures === 0 ? 0 : backoff.next(), signal);
+      await link.pause(waitMs, signal);
       if (signal.aborted) break;
-      let isDoubted = false;
-      const doubted = new Promise<void>((resolve) => {
-        this.#doubted = () => {
-          isDoubted = true;
-          resolve();
-        };
-      });
+      const doubts = this.#doubts;
+      const doubted = new Promise<void>((resolve) => this.#doubted = resolve);
+      // Before the cloud is asked: watches that live bring what is newer than its answer.
+      const newest = this.#newestVersion();
       try {
-        // Before the question: what a watch that lives on brings meanwhile may overtake the answer.
-        const newest = this.#newest();
-        this.#settle(await this.#find(signal), newest);
+        const found = await this.#find(signal);
+        waitMs = 0;
+        // Whoever answered may not be who is asked from now on.
+        if (doubts !== this.#doubts) continue;
+        this.#settle(found, newest);
       } catch (error) {
         if (signal.aborted) break;
-        failures++;
+        waitMs = backoff.next();
         if (error instanceof UnreachableError && !error.answered) continue;
-        if (failures === 1) this.#options.failed(errorMessage(error));
+        if (++failures === 1) this.#options.failed(errorMessage(error));
         // An ailing server must not keep the node without its API for ever.
         if (failures >= MAX_FAILURES) this.#open();
         continue;
       }
       backoff.reset();
       failures = 0;
-      // The answer may be that of a server that is not used any more.
-      if (!isDoubted) this.#open();
+      this.#open();
       await abortable(doubted, signal).catch(() => {});
     }
     unsubscribe();
@@ -157,8 +160,7 @@ export class CloudIdentity {
     return found;
   }
 
-  /** The newest version that is known of the cluster. */
-  #newest(): string {
+  #newestVersion(): string {
     const last = this.#known?.resourceVersion ?? "";
     return this.#options.versions()
       // Given up at an earlier check, and not listed anew yet.
@@ -169,11 +171,11 @@ export class CloudIdentity {
       .reduce(newerResourceVersion, last);
   }
 
-  /** @param newest of what was known when the cloud was asked */
+  /** @param newest version that was known when the cloud was asked */
   #settle(found: CloudFacts, newest: string): void {
     const { kept, changed } = this.#options;
     const verdict: Verdict = judge(this.#known, found, newest);
-    this.#known = learn(this.#known, found, verdict, newerResourceVersion(newest, this.#newest()));
+    this.#known = learn(this.#known, found, verdict, this.#newestVersion());
     if (verdict === "replaced") this.#replacements++;
     if (verdict === "restored" || verdict === "replaced") {
       changed(verdict, found, this.#known.forgottenTo);
