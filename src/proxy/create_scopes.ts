@@ -59,7 +59,8 @@ export function createScopes(
         key,
       }),
     failed: (scope, error) => {
-      if (error instanceof UnreachableError) cloud.doubt();
+      // A credential that the cloud does not take, or that is not there, says nothing of who it is.
+      if (error instanceof UnreachableError && !error.answered) cloud.doubt();
       metrics.reflectorFailures.inc({ code: error instanceof AgentError ? error.code : "other" });
       logger.debug("cannot reflect", { scope: formatScope(scope), error: errorMessage(error) });
     },

@@ -20,7 +20,7 @@ export interface PrefetchOptions {
   /** Called once per round with the number of documents that were new. */
   fetched(documents: number): void;
   failed(message: string): void;
-  /** Aborts when what was kept is gone: it is fetched again at once. */
+  /** Aborts when what was kept is gone, or the caller's credential is another: it is tried again at once. */
   anew(): AbortSignal;
 }
 

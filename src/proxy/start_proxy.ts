@@ -175,12 +175,17 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     startRotations(
       {
         ...{ identities, tokens, uplink, renewals, listenerFiles, listener: tls },
+        credentialRenewed: () => {
+          // What nobody could ask before can be asked now.
+          cloud.doubt();
+          anew.make();
+        },
         writeKubeconfigs: writeAllKubeconfigs,
       },
       ports,
       stop.signal,
     ),
-    startLearning(uplink, context, config),
+    startLearning(uplink, context, config, anew),
     link.run(stop.signal),
   ]);
   stack.defer(async () => void await background);
@@ -223,11 +228,16 @@ function startPrefetch(
 }
 
 /** The first identity speaks for the agent itself: it probes, and learns what it may. */
-function startLearning(uplink: Cloud, context: LaneContext, config: ProxyConfig): Promise<void> {
+function startLearning(
+  uplink: Cloud,
+  context: LaneContext,
+  config: ProxyConfig,
+  anew: Announcement,
+): Promise<void> {
   const { identities, forwarder, kept, stop } = context;
   const [first] = config.identities;
   if (first === undefined) return Promise.resolve();
   const caller = identities.named(first.name);
   uplink.probeAs(() => identities.credential(caller));
-  return uplink.learn({ caller, forwarder, kept }, stop);
+  return uplink.learn({ caller, forwarder, kept, anew: () => anew.signal }, stop);
 }

@@ -177,3 +177,54 @@ Deno.test("S16 a credential that the cloud no longer takes is told by the status
   assert.match(identities()[0]?.error ?? "", /401/);
   assert.equal(identities()[1]?.error, undefined);
 });
+
+Deno.test("S16 a credential that comes after the start is taken up by everything within seconds", async () => {
+  const files = await Deno.makeTempDir({ prefix: "edge-agent-first-boot-" });
+  await using site = await startFakeSite({
+    section: {
+      identities: [{ name: "node", tokenFile: `${files}/node` }],
+      prefetch: "discovery",
+    },
+  });
+  const { audit } = site.cloud;
+  site.cloud.create("configmaps", { metadata: { name: "a", namespace: "default" } });
+  const watch = openWatch(site, "node");
+  const asked = (part: string) => audit.entries.some(({ url }) => url.startsWith(part));
+  await until(
+    "the link to be up",
+    () =>
+      site.proxy.metric("edge_agent_proxy_link_state_info", { state: "up" }).then((n) => n === 1),
+  );
+  assert.deepEqual([asked("/api"), asked("/version")], [false, false]);
+  const started = performance.now();
+  await replace(`${files}/node`, NODE_TOKEN);
+  await using opened = await watch;
+  await opened.sees("a");
+  for (const part of ["/apis", "/api/v1/namespaces?"]) {
+    await until(`${part} to be asked for`, () => asked(part), { timeoutMs: 20_000 });
+  }
+  assert.ok(performance.now() - started < 10_000);
+  await Deno.remove(files, { recursive: true });
+});
+
+Deno.test("S16 who the cloud is, is not asked again and again when it refuses a credential", async () => {
+  await using site = await startFakeSite();
+  const { audit } = site.cloud;
+  site.cloud.create("configmaps", { metadata: { name: "a", namespace: "default" } });
+  await using node = await openWatch(site, "node");
+  await node.sees("a");
+  site.revoke(NODE_TOKEN);
+  site.link.set({ state: "refused" });
+  await until(
+    "the link to be down",
+    () =>
+      site.proxy.metric("edge_agent_proxy_link_state_info", { state: "down" }).then((n) => n === 1),
+  );
+  audit.clear();
+  site.link.set({ state: "up" });
+  const refused = (resource: string) => audit.count({ resource, code: 401 });
+  await until("the reflector to be refused again and again", () => refused("configmaps") > 2, {
+    timeoutMs: 20_000,
+  });
+  assert.equal(refused("namespaces"), 1);
+});

@@ -9,9 +9,13 @@ export interface Rotating {
    * Takes up what changed.
    *
    * @returns whether anything did
-   * @throws when it can't be read or used: the former serves on
+   * @throws when it can't be read or used: the former serves on, if there is one
    */
   renew(): Promise<boolean>;
+  /** Why the former serves on though nobody threw; undefined if all is well. */
+  trouble?(): string | undefined;
+  /** Whether there is a former one; there always is unless this says otherwise. */
+  hasFormer?(): boolean;
 }
 
 /** What the looks are made with. */
@@ -19,8 +23,8 @@ export interface RotationOptions {
   clock: Clock;
   rotating: readonly Rotating[];
   renewed(name: string): void;
-  /** Told once per error in a row. */
-  failed(name: string, error: string): void;
+  /** Told once per error in a row. `former`: whether there is one, which serves on. */
+  failed(name: string, error: string, former: boolean): void;
 }
 
 /** Within 10 s a new file must count, and a credential may be as old as 5 s when it is looked at. */
@@ -31,15 +35,20 @@ export async function watchRotations(options: RotationOptions, signal: AbortSign
   const { clock, rotating, renewed, failed } = options;
   const errors = new Map<string, string>();
   while (!signal.aborted) {
-    for (const { name, renew } of rotating) {
+    for (const each of rotating) {
       if (signal.aborted) return;
-      try {
-        if (await renew()) renewed(name);
-        errors.delete(name);
-      } catch (error) {
-        const message = errorMessage(error);
-        if (errors.get(name) !== message) failed(name, message);
-        errors.set(name, message);
+      const { name } = each;
+      const trouble = await each.renew().then(
+        (isAnother) => {
+          if (isAnother) renewed(name);
+          return each.trouble?.();
+        },
+        errorMessage,
+      );
+      if (trouble === undefined) errors.delete(name);
+      else if (errors.get(name) !== trouble) {
+        errors.set(name, trouble);
+        failed(name, trouble, each.hasFormer?.() ?? true);
       }
     }
     await clock.sleep(LOOK_MS, signal);

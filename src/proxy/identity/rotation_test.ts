@@ -40,3 +40,33 @@ Deno.test("watchRotations() looks at once and every 2 s, and one failure hides n
   await running;
   assert.equal(clock.pending, 0);
 });
+
+Deno.test("watchRotations() tells whether there is a former one to go on with, also when nobody threw", async () => {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const told: string[] = [];
+  let [missing, broken] = [true, false];
+  const running = watchRotations({
+    clock,
+    rotating: [{
+      name: "credential",
+      renew: () => missing ? Promise.reject(new Error("not there")) : Promise.resolve(false),
+      trouble: () => broken ? "half written" : undefined,
+      hasFormer: () => !missing,
+    }],
+    renewed: () => {},
+    failed: (name, error, former) => told.push(`${name}: ${error}, former: ${former}`),
+  }, stop.signal);
+  await clock.advance(4_000);
+  missing = false;
+  await clock.advance(4_000);
+  broken = true;
+  await clock.advance(4_000);
+  assert.deepEqual(told, [
+    "credential: not there, former: false",
+    "credential: half written, former: true",
+  ]);
+  stop.abort();
+  await clock.advance(2_000);
+  await running;
+});

@@ -17,6 +17,8 @@ export interface RotationParts {
   renewals: Renewals;
   listenerFiles: ListenerFiles;
   listener: Pick<HttpsServer, "renew">;
+  /** An identity has another credential, or has one at last: told before anybody goes on with it. */
+  credentialRenewed(): void;
   /** Writes the kubeconfigs of the local clients anew. */
   writeKubeconfigs(): Promise<void>;
 }
@@ -35,8 +37,12 @@ export function startRotations(
       metrics.rotations.inc();
       logger.info("took up replaced files", { what: name });
     },
-    failed: (name, error) =>
-      logger.warn("cannot take up files: the former serve on", { what: name, error }),
+    failed: (name, error, former) => {
+      const message = former
+        ? "cannot take up files: the former serve on"
+        : "cannot take up files: there are no former ones to go on with";
+      logger.warn(message, { what: name, error });
+    },
   }, signal);
 }
 
@@ -47,6 +53,8 @@ function rotatingOf(parts: RotationParts, metrics: ProxyMetrics): Rotating[] {
     let known: number | undefined;
     return {
       name: `credential of ${name}`,
+      trouble: () => source.unreadable,
+      hasFormer: () => known !== 0,
       async renew() {
         const former = known;
         known ??= 0;
@@ -60,7 +68,10 @@ function rotatingOf(parts: RotationParts, metrics: ProxyMetrics): Rotating[] {
           } else metrics.credentialExpiry.remove({ identity: name });
         }
         // Only what goes on in its name: its connections are made anew with the next request anyway.
-        if (renewed) renewals.renew(key);
+        if (renewed) {
+          parts.credentialRenewed();
+          renewals.renew(key);
+        }
         return renewed;
       },
     };

@@ -29,8 +29,8 @@ function setUp(
       cloud.answers ? { result: "answered", roundTripMs: 1 } : { result: "silent", cause: "cut" },
     ), () => 0);
   const asked: string[] = [];
-  const ask: AskCloud = async (path) => {
-    const answer = await answerNow(path);
+  const ask: AskCloud = async (path, signal) => {
+    const answer = await answerNow(path, signal);
     await onTheWay.promise;
     return answer;
   };

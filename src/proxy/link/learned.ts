@@ -14,6 +14,8 @@ export interface LearnOptions {
   link: Pick<CloudLink, "decided" | "pause">;
   kept: Pick<KeptAnswers, "keep">;
   clock: Clock;
+  /** Aborts when who asks, or who is asked, is another: it is asked again at once. */
+  anew(): AbortSignal;
   /** Told of every address, again and again. */
   learned(url: string): void;
 }
@@ -52,6 +54,7 @@ export async function learnServers(options: LearnOptions, signal: AbortSignal): 
     await link.pause(0, signal);
     if (signal.aborted) return;
     let waitMs = RETRY_MS;
+    const anew = options.anew();
     try {
       const urls = await ask(options, signal);
       if (urls !== undefined) {
@@ -66,7 +69,7 @@ export async function learnServers(options: LearnOptions, signal: AbortSignal): 
       // The link broke, or what came is no list: it is asked again.
       if (signal.aborted) return;
     }
-    await clock.sleep(waitMs, signal);
+    await clock.sleep(waitMs, AbortSignal.any([signal, anew]));
   }
 }
 

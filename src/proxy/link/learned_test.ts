@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { FUZZ_RUNS, mutate, mutations } from "../../../tests/testing/arbitraries.ts";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import type { Answer } from "../../kube/answer.ts";
+import { Announcement } from "../announcement.ts";
 import type { ProxyRequest } from "../upstream/forward.ts";
 import { learnServers, parseServers, recallServers } from "./learned.ts";
 
@@ -68,7 +69,9 @@ function setUp(answers: { status: number; body: unknown }[]) {
   const kept = new Map<string, Uint8Array>();
   const learned: string[] = [];
   const stop = new AbortController();
+  const anew = new Announcement();
   const running = learnServers({
+    anew: () => anew.signal,
     caller: { kind: "identity", key: "identity:node" } as ProxyRequest["caller"],
     forwarder: {
       read: (request) => {
@@ -92,7 +95,7 @@ function setUp(answers: { status: number; body: unknown }[]) {
       },
     });
   return {
-    ...{ clock, asked, learned, recall },
+    ...{ clock, answers, asked, learned, recall, anew },
     async end() {
       stop.abort();
       await running;
@@ -118,6 +121,17 @@ Deno.test("learnServers() that may not ask does so again only hours later", asyn
   await run.clock.advance(3_600_000);
   assert.equal(run.asked.length, 1);
   assert.deepEqual(run.recall(), []);
+  await run.end();
+});
+
+Deno.test("learnServers() asks at once when somebody may ask at last", async () => {
+  const run = setUp([]);
+  await run.clock.advance(1);
+  assert.deepEqual([run.asked.length, run.learned], [1, []]);
+  run.answers.push({ status: 200, body: slice(["10.0.0.1"]) });
+  run.anew.make();
+  await run.clock.advance(1);
+  assert.deepEqual(run.learned, ["https://10.0.0.1:6443"]);
   await run.end();
 });
 

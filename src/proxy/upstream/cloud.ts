@@ -78,7 +78,7 @@ export class Cloud implements Disposable {
 
   /** Takes up the servers that were learned before, and learns as long as `signal` is not aborted. */
   async learn(
-    options: { caller: Caller; forwarder: Forwarder; kept: KeptAnswers },
+    options: { caller: Caller; forwarder: Forwarder; kept: KeptAnswers; anew(): AbortSignal },
     signal: AbortSignal,
   ): Promise<void> {
     const isSafe = this.servers.all.every(({ url }) => url.startsWith("https:"));

@@ -52,7 +52,6 @@ export class CredentialSource {
   #checkedAt = -Infinity;
   #fingerprint = "";
   #current: Credential | undefined;
-  /** Why the files could not be read when they were last looked at. */
   #unreadable: string | undefined;
   #rejected = false;
 
@@ -93,6 +92,11 @@ export class CredentialSource {
       if (this.#current === undefined) throw error;
     }
     return this.#current;
+  }
+
+  /** Why the files could not be read when they were last looked at; undefined if they could. */
+  get unreadable(): string | undefined {
+    return this.#unreadable;
   }
 
   /** The cloud answered: 401, or anything else. */
