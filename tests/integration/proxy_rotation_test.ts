@@ -188,18 +188,26 @@ Deno.test("S16 a credential that comes after the start is taken up by everything
   });
   const { audit } = site.cloud;
   site.cloud.create("configmaps", { metadata: { name: "a", namespace: "default" } });
-  const watch = openWatch(site, "node");
   const asked = (part: string) => audit.entries.some(({ url }) => url.startsWith(part));
   await until(
     "the link to be up",
     () =>
       site.proxy.metric("edge_agent_proxy_link_state_info", { state: "up" }).then((n) => n === 1),
   );
+  for (const query of ["resourceVersion=0", "", "watch=true", "watch=true&resourceVersion=5"]) {
+    const response = await site.proxy.fetch(`${PATH}?${query}`);
+    assert.equal(response.status, 504, "neither a hang nor a stranger's 401");
+    await response.body?.cancel();
+  }
   assert.deepEqual([asked("/api"), asked("/version")], [false, false]);
   const started = performance.now();
   await replace(`${files}/node`, NODE_TOKEN);
-  await using opened = await watch;
-  await opened.sees("a");
+  await until("the API to be there", async () => {
+    const response = await site.proxy.fetch(`${PATH}?resourceVersion=0`);
+    return response.status === 200 && (await response.json()).items.length === 1;
+  });
+  await using watch = await openWatch(site, "node");
+  await watch.sees("a");
   for (const part of ["/apis", "/api/v1/namespaces?"]) {
     await until(`${part} to be asked for`, () => asked(part), { timeoutMs: 20_000 });
   }

@@ -33,8 +33,11 @@ export function sinkOf(hub: Hub, events: SinkEvents): ReflectorSink {
     failed: (error) => {
       events.failed(error);
       if (error instanceof UnreachableError) {
+        if (!error.answered) return;
         // As good as a link that is down.
-        if (error.answered) hub.cutOff();
+        hub.cutOff();
+        // Whoever waits would wait for as long as the credential is missing or refused.
+        if (hub.freshness === "empty") hub.refused(error);
       } else if (!(error instanceof RefusedError)) {
         // What the cloud says there is nothing that can be mirrored: clients are sent to it.
         hub.refused(error instanceof Error ? error : new Error(String(error)));

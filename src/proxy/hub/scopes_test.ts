@@ -122,7 +122,9 @@ Deno.test("reflect() tries again at once when the credential is renewed", async 
     Promise.reject(new UnreachableError("401", { sent: false, answered: true }));
   const lists = Array.from({ length: 100 }, () => refused);
   await using run = setUp({ lists });
-  run.scopes.reflect(POD_SCOPE);
+  const hub = run.scopes.reflect(POD_SCOPE);
+  const ready = () => run.scopes.ready(hub, "current", never);
+  assert.deepEqual(await ready(), { state: "refused" }, "nobody waits for a credential");
   await run.settle(120_000);
   const before = run.requests.length;
   await run.settle(1);
@@ -131,6 +133,7 @@ Deno.test("reflect() tries again at once when the credential is renewed", async 
   run.lists.splice(0, Infinity, () => list(10));
   await run.settle();
   assert.deepEqual(run.requests.slice(before), ["list /api/v1/pods", "watch /api/v1/pods"]);
+  assert.deepEqual(await ready(), { state: "ready" });
 });
 
 Deno.test("ready() waits for the first list", async () => {
