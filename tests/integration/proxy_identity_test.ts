@@ -274,6 +274,18 @@ Deno.test("S14 a token that the cloud refuses reads nothing, though its ServiceA
   }
 });
 
+Deno.test("S14 a server that is too busy to look at a token has not accepted it", async () => {
+  await using site = await startTokenSite();
+  const [good, revoked] = [site.issue(), site.issue()];
+  const [, , list] = READS as [string, string, string];
+  assert.equal(await statusOf(await site.ask(list, good)), 200);
+  site.revoke(revoked);
+  // As one that shuts down, before it looks at anybody's credential.
+  site.cloud.faults.next({ kind: "status", code: 429 }, ({ url }) => url === "/version");
+  await statusOf(await site.ask(list, revoked));
+  assert.equal(await statusOf(await site.ask(list, revoked)), 401);
+});
+
 Deno.test("S14 a watch outlives the tokens of its ServiceAccount", async () => {
   await using site = await startTokenSite();
   const first = site.issue();

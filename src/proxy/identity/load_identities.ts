@@ -59,7 +59,9 @@ export async function loadIdentities(
       try {
         const response = await show(parts, token, "/version", "application/json");
         await response.body?.cancel();
-        return response.status === 401 ? "refused" : "accepted";
+        if (response.status === 401) return "refused";
+        // One that shuts down, or ails, says so before it looks at anybody's token.
+        return response.status === 429 || response.status >= 500 ? "unreachable" : "accepted";
       } catch {
         return "unreachable";
       }
