@@ -32,6 +32,8 @@ const PLAIN = "application/json";
 const DAY_MS = 24 * 3_600_000;
 const RECHECK_MS = 3_600_000;
 const RETRY_MS = 60_000;
+/** Until what did not come is tried again: a server that just starts may refuse for a while. */
+const INCOMPLETE_MS = 600_000;
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -48,8 +50,9 @@ export async function prefetch(options: PrefetchOptions, signal: AbortSignal): P
     let waitMs = RECHECK_MS;
     const anew = options.anew();
     try {
-      const documents = await round(options, signal);
+      const { documents, whole } = await round(options, signal);
       if (documents > 0) fetched(documents);
+      if (!whole) waitMs = INCOMPLETE_MS;
     } catch (error) {
       if (signal.aborted) return;
       failed(errorMessage(error));
@@ -59,20 +62,25 @@ export async function prefetch(options: PrefetchOptions, signal: AbortSignal): P
   }
 }
 
-/** Everything that is missing or old; the number of documents that came. */
-async function round(options: PrefetchOptions, signal: AbortSignal): Promise<number> {
+/** Everything that is missing or old; the number of documents that came, and whether all did. */
+async function round(
+  options: PrefetchOptions,
+  signal: AbortSignal,
+): Promise<{ documents: number; whole: boolean }> {
   const { kept, clock, extent } = options;
   const before = kept.get(discoveryKey("/version", PLAIN));
   const version = await fetchDocument(options, "/version", PLAIN, signal);
   const changed = before === undefined || text(before.body) !== text(version);
-  let count = 0;
+  let documents = 0;
+  let whole = true;
   const tryFetch = async (path: string, accept: string, search = "") => {
     const body = await fetchDocument(options, path, accept, signal, search).catch((error) => {
       if (signal.aborted || !options.link.isOpen) throw error;
       // One group whose aggregated server is away must not keep the others from being fetched.
+      whole = false;
       return undefined;
     });
-    if (body !== undefined) count++;
+    if (body !== undefined) documents++;
     return body;
   };
   const take = async (path: string, accept: string): Promise<Uint8Array | undefined> => {
@@ -99,7 +107,7 @@ async function round(options: PrefetchOptions, signal: AbortSignal): Promise<num
       kept.keep(hashKey(path), mark);
     }
   }
-  return count;
+  return { documents, whole };
 }
 
 /** `/api/v1` and every `/apis/<group>/<version>`. */

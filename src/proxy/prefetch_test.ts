@@ -148,6 +148,9 @@ Deno.test("prefetch() fetches the other groups when one group's server is away",
   assert.notEqual(run.body("/apis/apps/v1"), undefined);
   assert.equal(run.body("/apis/metrics.k8s.io/v1beta1"), undefined);
   assert.deepEqual(run.body("/openapi/v3/apis/apps/v1"), { doc: "B1" });
+  run.cloud["/apis/metrics.k8s.io/v1beta1"] = { resources: [] };
+  await run.clock.advance(10 * 60_000);
+  assert.notEqual(run.body("/apis/metrics.k8s.io/v1beta1"), undefined, "not in an hour only");
 });
 
 Deno.test("prefetch() tries again after a minute when the link goes down", async () => {

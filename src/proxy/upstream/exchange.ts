@@ -52,10 +52,14 @@ export async function exchange(
   clock: Clock,
 ): Promise<Response> {
   const { link } = server;
-  if (!link.isOpen) {
-    throw new UnreachableError(`the link is ${link.state.state}`, { sent: false });
-  }
+  const isDown = () => new UnreachableError(`the link is ${link.state.state}`, { sent: false });
+  if (!link.isOpen) throw isDown();
   const lease = await takeLease(server, credential, request);
+  if (!link.isOpen) {
+    // Connections are cut when it goes down: this one came too late for that.
+    lease.release();
+    throw isDown();
+  }
   const overdue = new AbortController();
   const signal = AbortSignal.any([request.signal, lease.lost, overdue.signal]);
   const stopWaiting = expectAnswer(server, lease, overdue, clock);

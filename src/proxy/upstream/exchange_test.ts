@@ -138,6 +138,37 @@ Deno.test("exchange() sends nothing while the link is down", async () => {
   await running;
 });
 
+Deno.test("exchange() sends nothing when the link went down while it got a connection", async () => {
+  const run = setUp();
+  const stop = new AbortController();
+  const link = new Link(
+    run.clock,
+    () => Promise.resolve({ result: "silent", cause: "x" }),
+    () => 0,
+  );
+  const ca = Promise.withResolvers<undefined>();
+  const connections = new Connections({ url: "https://x", ca: () => ca.promise }, {
+    clock: run.clock,
+    patienceMs: () => 1_000,
+    lost: () => {},
+    connect: () => ({ fetch: () => assert.fail("sent"), [Symbol.dispose]: () => {} }),
+  });
+  const sending = exchange({ url: "https://x", link, connections }, node, {
+    method: "POST",
+    pathAndQuery: "/",
+    headers: new Headers(),
+    purpose: "short",
+    signal: stop.signal,
+  }, run.clock);
+  const running = link.run(stop.signal);
+  await run.clock.advance(1);
+  ca.resolve(undefined);
+  await assert.rejects(sending, unreachable(false));
+  assert.equal(connections.isBusy, false);
+  stop.abort();
+  await running;
+});
+
 Deno.test("exchange() cuts a watch that outlives its timeoutSeconds by 30 s", async () => {
   const { answer } = endless(0);
   const run = setUp(answer);
