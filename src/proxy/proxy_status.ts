@@ -3,7 +3,6 @@ import type { Identities } from "./identity/identity.ts";
 import type { Cloud } from "./upstream/cloud.ts";
 import type { Scopes } from "./hub/scopes.ts";
 import type { Journal } from "./journal/journal.ts";
-
 import type { StateStore } from "./store/state_store.ts";
 
 /** What `/status` shows of the proxy. */
