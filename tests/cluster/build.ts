@@ -30,15 +30,9 @@ export interface Built {
   bin(name: ComponentName): string;
 }
 
-/** What decides the programs, and so the name of their folder. */
-interface Recipe {
-  readonly flags: readonly string[];
-  readonly key: string;
-}
-
 /** Builds what the cache lacks, and answers at once when it lacks nothing. */
 export async function buildCluster(): Promise<Built> {
-  const { flags, key } = await readRecipe();
+  const key = await readKey();
   const root = join(cacheRoot(), "edge-agent-tests");
   const folder = join(root, key, "bin");
   const built = (cached: boolean): Built => ({ folder, cached, bin: (name) => join(folder, name) });
@@ -53,12 +47,7 @@ export async function buildCluster(): Promise<Built> {
   await removeLeftovers(join(root, key));
   const scratch = await mkdtemp(join(root, key, "building-"));
   try {
-    for (const [module, packages] of packagesByModule()) {
-      await compile({ packages, flags, folder: scratch, cwd: join(HERE, module) });
-    }
-    for (const [name, { builtAs }] of Object.entries(COMPONENTS)) {
-      if (builtAs) await rename(join(scratch, builtAs), join(scratch, name));
-    }
+    for (const group of groupsOfComponents()) await build(group, scratch);
     await rename(scratch, folder);
   } catch (error) {
     await rm(scratch, { recursive: true, force: true });
@@ -67,22 +56,44 @@ export async function buildCluster(): Promise<Built> {
   return built(false);
 }
 
-async function readRecipe(): Promise<Recipe> {
-  const goMod = await readFile(join(HERE, "go.mod"), "utf8");
-  const flags = [
-    "-trimpath",
-    "-buildvcs=false",
-    `-ldflags=-s -w ${versionFlags(goMod).join(" ")}`,
-  ];
+/** Components of one go.mod: one run of the compiler. */
+interface Group {
+  readonly module: string;
+  readonly modfile: string;
+  readonly components: (Component & { readonly name: string })[];
+}
+
+/** Two groups may build programs of the same name: each gets a folder of its own first. */
+async function build({ module, modfile, components }: Group, folder: string): Promise<void> {
+  const cwd = join(HERE, module);
+  // What has a module of its own is no part of Kubernetes: its version does not matter.
+  const goMod = await readFile(join(HERE, modfile), "utf8");
+  const own = await mkdtemp(join(folder, "group-"));
+  const packages = components.map((component) => component.package);
+  await compile({ packages, flags: flagsOf(goMod), modfile, folder: own, cwd });
+  for (const { name, builtAs } of components) {
+    await rename(join(own, builtAs ?? name), join(folder, name));
+  }
+  await rm(own, { recursive: true });
+}
+
+function flagsOf(goMod: string): string[] {
+  return ["-trimpath", "-buildvcs=false", `-ldflags=-s -w ${versionFlags(goMod).join(" ")}`];
+}
+
+/** What decides the programs, as the name of their folder. */
+async function readKey(): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([flags, COMPONENTS])).update(goMod);
-  hash.update(await readFile(join(HERE, "go.sum")));
+  hash.update(JSON.stringify([flagsOf(await readFile(join(HERE, "go.mod"), "utf8")), COMPONENTS]));
+  for (const name of ["go.mod", "go.sum", "current.mod", "current.sum"]) {
+    hash.update(await readFile(join(HERE, name)));
+  }
   for (const own of ["asker", "coredns", "informer"]) {
     for (const name of (await readdir(join(HERE, own))).sort()) {
       hash.update(name).update(await readFile(join(HERE, own, name)));
     }
   }
-  return { flags, key: hash.digest("hex").slice(0, 16) };
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** Linker flags that set the version: a plain `go build` says v0.0.0-master, which clients compare. */
@@ -97,12 +108,16 @@ function versionFlags(goMod: string): string[] {
   );
 }
 
-function packagesByModule(): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const { module = ".", ...component } of Object.values<Component>(COMPONENTS)) {
-    found.set(module, [...found.get(module) ?? [], component.package]);
+function groupsOfComponents(): Group[] {
+  const groups = new Map<string, Group>();
+  for (const [name, component] of Object.entries<Component>(COMPONENTS)) {
+    const { module = ".", modfile = "go.mod" } = component;
+    const key = `${module}/${modfile}`;
+    const group = groups.get(key) ?? { module, modfile, components: [] };
+    group.components.push({ name, ...component });
+    groups.set(key, group);
   }
-  return found;
+  return [...groups.values()];
 }
 
 function cacheRoot(): string {

@@ -156,13 +156,15 @@ export class Cluster implements AsyncDisposable {
   kubectl(args: readonly string[], options: KubectlOptions = {}): Promise<CommandResult> {
     const kubeconfig = options.kubeconfig ?? this.kubeconfigs.admin;
     const home = join(this.folder, "home");
-    return runKubectl(this.bin("kubectl"), home, args, { ...options, kubeconfig });
+    const program = this.bin(options.release === "current" ? "kubectl-current" : "kubectl");
+    return runKubectl(program, home, args, { ...options, kubeconfig });
   }
 
   /** Starts a client-go informer in the root namespace, as the administrator over the link. */
   informer(flags: Omit<InformerFlags, "kubeconfig"> & Partial<InformerFlags>): Informer {
     const all = { kubeconfig: this.kubeconfigs.admin, ...flags };
-    return this.#stack.use(Informer.start(this.bin("informer"), all));
+    const program = this.bin(flags.release === "current" ? "informer-current" : "informer");
+    return this.#stack.use(Informer.start(program, all));
   }
 
   /** Starts a program in the root namespace that asks as a kubelet does. */

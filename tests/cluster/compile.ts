@@ -10,6 +10,8 @@ import { TextLineStream } from "./lines.ts";
 export interface Compilation {
   readonly packages: readonly string[];
   readonly flags: readonly string[];
+  /** The go.mod in `cwd` that counts. */
+  readonly modfile: string;
   readonly folder: string;
   readonly cwd: string;
 }
@@ -27,7 +29,7 @@ export async function compile(compilation: Compilation): Promise<void> {
   // -v names each package when its compilation starts; those in Go's own cache are not named.
   const child = new Deno.Command("nice", {
     args: [
-      ...["-n", "5", "go", "build", "-v", ...compilation.flags],
+      ...["-n", "5", "go", "build", "-v", `-modfile=${compilation.modfile}`, ...compilation.flags],
       ...["-o", `${compilation.folder}/`, ...compilation.packages],
     ],
     cwd: compilation.cwd,
@@ -55,9 +57,9 @@ export async function compile(compilation: Compilation): Promise<void> {
 }
 
 /** Also the step that downloads the modules, and the first to find that Go is missing. */
-async function countPackages({ packages, cwd }: Compilation): Promise<number> {
+async function countPackages({ packages, modfile, cwd }: Compilation): Promise<number> {
   progress("resolving modules");
-  const { code, stdout, stderr } = await listPackages(packages, cwd);
+  const { code, stdout, stderr } = await listPackages([`-modfile=${modfile}`, ...packages], cwd);
   const decoder = new TextDecoder();
   if (code !== 0) {
     const last = decoder.decode(stderr).trimEnd().split("\n").slice(-KEPT_LINES).join("\n");
@@ -66,8 +68,11 @@ async function countPackages({ packages, cwd }: Compilation): Promise<number> {
   return decoder.decode(stdout).trimEnd().split("\n").length;
 }
 
-async function listPackages(packages: readonly string[], cwd: string): Promise<Deno.CommandOutput> {
-  const args = ["list", "-deps", ...packages];
+async function listPackages(
+  flagsAndPackages: readonly string[],
+  cwd: string,
+): Promise<Deno.CommandOutput> {
+  const args = ["list", "-deps", ...flagsAndPackages];
   try {
     return await new Deno.Command("go", { args, cwd, env: goEnvironment(), stdin: "null" })
       .output();

@@ -11,6 +11,8 @@ export interface Component {
   readonly package: string;
   /** Folder of a go.mod of its own, for what would raise the versions of Kubernetes' dependencies. */
   readonly module?: string;
+  /** Another go.mod for a package of ours or Kubernetes': clients newer than the cluster. */
+  readonly modfile?: string;
   /** What `go build` calls the program, where that is not the component's name. */
   readonly builtAs?: string;
 }
@@ -24,13 +26,25 @@ const TABLE = {
   "kube-proxy": { package: "k8s.io/kubernetes/cmd/kube-proxy" },
   "kubelet": { package: "k8s.io/kubernetes/cmd/kubelet" },
   "kubectl": { package: "k8s.io/kubernetes/cmd/kubectl" },
+  "kubectl-current": {
+    package: "k8s.io/kubernetes/cmd/kubectl",
+    modfile: "current.mod",
+    builtAs: "kubectl",
+  },
   "coredns": { package: ".", module: "coredns" },
   "informer": { package: "./informer" },
+  "informer-current": { package: "./informer", modfile: "current.mod", builtAs: "informer" },
   "asker": { package: "./asker" },
 } satisfies Record<string, Component>;
 
 /** Name of a component, and of its program in the cache. */
 export type ComponentName = keyof typeof TABLE;
+
+/** Clients of the cluster's own version, or the newest there are. */
+export type ClientRelease = "own" | "current";
+
+/** Both, for tests of what clients see. */
+export const CLIENT_RELEASES: readonly ClientRelease[] = ["own", "current"];
 
 /** All components by name. */
 export const COMPONENTS: Readonly<Record<ComponentName, Component>> = TABLE;

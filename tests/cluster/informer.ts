@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ClientRelease } from "./components.ts";
 import { TextLineStream } from "./lines.ts";
 import { sendSignal } from "./process.ts";
 
@@ -12,6 +13,8 @@ export type InformerResource = "configmaps" | "endpointslices" | "nodes" | "pods
 
 /** Flags of the program. */
 export interface InformerFlags {
+  /** Which client-go it is built with; default the cluster's own. */
+  readonly release?: ClientRelease;
   readonly kubeconfig: string;
   readonly resource: InformerResource;
   /** Default all. */

@@ -6,9 +6,12 @@
 
 import { mkdir } from "node:fs/promises";
 import { type CommandResult, run } from "./command.ts";
+import type { ClientRelease } from "./components.ts";
 
 /** How kubectl is to run. */
 export interface KubectlOptions {
+  /** Which kubectl; default the cluster's own. */
+  readonly release?: ClientRelease;
   /** Path of the kubeconfig; default the administrator's, over the link. */
   readonly kubeconfig?: string;
   readonly stdin?: string;

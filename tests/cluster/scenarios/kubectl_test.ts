@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestProxy } from "../../testing/test_proxy.ts";
+import { CLIENT_RELEASES, type ClientRelease } from "../components.ts";
 import { decode } from "./compare.ts";
 import { hasLogged } from "./agent_log.ts";
 import { linkIs, noticeDown, OUTAGES } from "./outage.ts";
@@ -35,8 +36,10 @@ async function printed(
   kubeconfig: string,
   args: readonly string[],
   cacheDir: string,
+  release: ClientRelease = "own",
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const result = await site.cluster.kubectl(args, { kubeconfig, cacheDir, allowFailure: true });
+  const options = { kubeconfig, cacheDir, release, allowFailure: true };
+  const result = await site.cluster.kubectl(args, options);
   const { code, stdout, stderr } = result;
   return { code, stdout: stdout.replaceAll(/\b\d+[smhd](\d+[smhd])?\b(?=\s)/g, "AGE"), stderr };
 }
@@ -72,18 +75,23 @@ const commands = (namespace: string): string[][] =>
     `get --raw /api/v1/namespaces/${namespace}/services/web`,
   ].map((line) => [...line.split(" "), "-n", namespace]);
 
-scenario("S01 kubectl prints the same through the agent as directly", async (site) => {
-  await populate(site);
-  const proxy = await site.proxy();
-  const [ours, theirs] = [await site.directory(), await site.directory()];
-  for (const args of commands(site.namespace)) {
-    const [agent, real] = await Promise.all([
-      printed(site, proxy.kubeconfig("admin"), args, ours),
-      printed(site, site.cluster.kubeconfigs.backdoor, args, theirs),
-    ]);
-    assert.deepEqual(agent, real, args.join(" "));
-  }
-});
+for (const release of CLIENT_RELEASES) {
+  scenario(
+    `S01 kubectl (${release} release) prints the same through the agent as directly`,
+    async (site) => {
+      await populate(site);
+      const proxy = await site.proxy();
+      const [ours, theirs] = [await site.directory(), await site.directory()];
+      for (const args of commands(site.namespace)) {
+        const [agent, real] = await Promise.all([
+          printed(site, proxy.kubeconfig("admin"), args, ours, release),
+          printed(site, site.cluster.kubeconfigs.backdoor, args, theirs, release),
+        ]);
+        assert.deepEqual(agent, real, args.join(" "));
+      }
+    },
+  );
+}
 
 scenario("S01 kubectl lists all namespaces the same through the agent", async (site) => {
   await populate(site);
@@ -125,14 +133,19 @@ scenario("S01 kubectl create, apply, patch, label and delete reach the cloud", a
 });
 
 /** What a person does on a node whose cloud is away, with nothing cached by kubectl itself. */
-async function workOffline(site: Site, proxy: TestProxy, before: Map<string, string>) {
+async function workOffline(
+  site: Site,
+  proxy: TestProxy,
+  before: Map<string, string>,
+  release: ClientRelease,
+) {
   const cache = await site.directory();
   const kubeconfig = proxy.kubeconfig("admin");
   for (const args of commands(site.namespace)) {
     const line = args.join(" ");
     const wanted = before.get(line)!;
     const started = performance.now();
-    const { code, stdout, stderr } = await printed(site, kubeconfig, args, cache);
+    const { code, stdout, stderr } = await printed(site, kubeconfig, args, cache, release);
     if (args[0] === "api-resources") {
       note(
         `api-resources without a cache of its own: ${Math.round(performance.now() - started)} ms`,
@@ -146,7 +159,11 @@ async function workOffline(site: Site, proxy: TestProxy, before: Map<string, str
   }
 }
 
-for (const [how, cut] of Object.entries(OUTAGES)) {
+const RUNS = [
+  ...Object.entries(OUTAGES).map(([how, cut]) => ({ how, cut, release: "own" as const })),
+  { how: "refused, current release", cut: OUTAGES.refused, release: "current" as const },
+];
+for (const { how, cut, release } of RUNS) {
   scenario(
     `S13 kubectl works link-down with an empty cache, also after a restart (${how})`,
     async (site) => {
@@ -157,16 +174,17 @@ for (const [how, cut] of Object.entries(OUTAGES)) {
       const before = new Map<string, string>();
       const cache = await site.directory();
       for (const args of commands(site.namespace)) {
-        const { code, stdout } = await printed(site, first.kubeconfig("admin"), args, cache);
+        const kubeconfig = first.kubeconfig("admin");
+        const { code, stdout } = await printed(site, kubeconfig, args, cache, release);
         before.set(args.join(" "), code === 0 ? stdout : "");
       }
       await cut(site);
       await noticeDown(first);
-      await workOffline(site, first, before);
+      await workOffline(site, first, before, release);
       await first.stop();
       const second = await site.proxy({ prefetch: "openapi" }, { stateDir });
       await linkIs(second, "down");
-      await workOffline(site, second, before);
+      await workOffline(site, second, before, release);
     },
   );
 }

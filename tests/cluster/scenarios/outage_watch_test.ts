@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CLIENT_RELEASES } from "../components.ts";
 import type { Informer, InformerLine } from "../informer.ts";
 import { until } from "../poll.ts";
 import { decode, namesOf } from "./compare.ts";
@@ -66,15 +67,14 @@ for (const [how, cut] of Object.entries(OUTAGES)) {
       await using held = await WatchClient.open(proxy.fetch, path);
       // Never cut: what a client is told that has no outage.
       await using uncut = await WatchClient.open(site.direct, path);
-      await using informer = cluster.informer({
-        ...INFORMER,
-        namespace,
-        kubeconfig: proxy.kubeconfig("admin"),
-      });
-      await informer.waitFor((line) => line.type === "synced");
+      const flags = { ...INFORMER, namespace, kubeconfig: proxy.kubeconfig("admin") };
+      await using own = cluster.informer(flags);
+      await using current = cluster.informer({ ...flags, release: "current" });
+      const informers = [own, current];
+      for (const informer of informers) await informer.waitFor(({ type }) => type === "synced");
       for (const watch of [held, uncut]) await watch.sees("ADDED", "recreated");
       const before = {
-        requests: requestsOf(informer.lines).length,
+        requests: informers.map(({ lines }) => requestsOf(lines).length),
         relists: await proxy.metric("edge_agent_proxy_relists_total"),
         lists: await site.upstreamLists("configmaps"),
         changes: held.changes.length,
@@ -102,9 +102,11 @@ for (const [how, cut] of Object.entries(OUTAGES)) {
       assert.equal(held.state, "open");
       assert.equal(await proxy.metric("edge_agent_proxy_relists_total"), before.relists);
       assert.equal(await site.upstreamLists("configmaps"), before.lists);
-      await believes(informer, await stateOf(site));
-      const asked = requestsOf(informer.lines).slice(before.requests);
-      assert.deepEqual(asked.filter((line) => !isRenewal(line)), []);
+      for (const [i, informer] of informers.entries()) {
+        await believes(informer, await stateOf(site));
+        const asked = requestsOf(informer.lines).slice(before.requests[i]);
+        assert.deepEqual(asked.filter((line) => !isRenewal(line)), []);
+      }
     },
   );
 }
@@ -196,9 +198,14 @@ scenario(
   },
 );
 
-for (const contentType of [undefined, "application/json"]) {
+const INFORMERS = CLIENT_RELEASES.flatMap((release) =>
+  [undefined, "application/json"].map((contentType) => ({ release, contentType }))
+);
+for (const { release, contentType } of INFORMERS) {
   scenario(
-    `S09 a client-go informer syncs within 2 s link-down (${contentType ?? "protobuf, JSON"})`,
+    `S09 a client-go informer (${release} release) syncs within 2 s link-down (${
+      contentType ?? "protobuf, JSON"
+    })`,
     async (site) => {
       await site.createMany(NAMES);
       const proxy = await site.proxy();
@@ -209,6 +216,7 @@ for (const contentType of [undefined, "application/json"]) {
       const started = performance.now();
       await using informer = cluster.informer({
         ...INFORMER,
+        release,
         namespace,
         contentType,
         kubeconfig: proxy.kubeconfig("admin"),
