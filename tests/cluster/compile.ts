@@ -79,7 +79,7 @@ async function listPackages(
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new Error(
-      'Cannot build the test cluster as "go" is not on PATH: install Go 1.25 or later ' +
+      'Cannot build the test cluster as "go" is not on PATH: install Go 1.26 or later ' +
         `(PATH is ${Deno.env.get("PATH")})`,
       { cause },
     );
