@@ -5,6 +5,7 @@ import type { Credential } from "./credentials.ts";
 import type { Caller, Identities } from "../identity/identity.ts";
 import type { CloudLink } from "../link/cloud_link.ts";
 import type { Purpose } from "./connections.ts";
+import { endToEndHeaders } from "./end_to_end_headers.ts";
 import { isMiddlebox, UnreachableError, type Upstream } from "./upstream.ts";
 
 /** A request of a client, read. */
@@ -22,23 +23,6 @@ export interface ProxyRequest {
   signal: AbortSignal;
   readBody(): Promise<Uint8Array | undefined>;
 }
-
-/** RFC 9110 7.6.1, and what only concerns the hop to the agent. */
-const HOP_BY_HOP = [
-  "connection",
-  "proxy-connection",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "host",
-  "content-length",
-  "accept-encoding",
-  // The body has been read already.
-  "expect",
-  "authorization",
-];
 
 /** Passes requests on to the cloud. */
 export class Forwarder {
@@ -62,13 +46,7 @@ export class Forwarder {
     options: { purpose: Purpose; accept?: string; body?: Uint8Array },
   ): Promise<Response> {
     const { caller } = request;
-    const headers = new Headers(request.headers);
-    for (const name of [...headers.keys()]) {
-      // Only an aggregator that the cloud trusts may say who somebody is.
-      if (name.startsWith("x-remote-")) headers.delete(name);
-    }
-    for (const name of connectionOptions(headers)) headers.delete(name);
-    for (const name of HOP_BY_HOP) headers.delete(name);
+    const headers = endToEndHeaders(request.headers);
     const accept = options.accept ?? headers.get("accept");
     if (accept !== null) headers.set("accept", withoutCbor(accept));
     const search = request.query.size > 0 ? `?${request.query}` : "";
@@ -133,9 +111,4 @@ export async function fromCloud(
     ? `it rejects the credential of ${caller}`
     : `a middlebox answers ${response.status}`;
   throw new UnreachableError(cause, { sent: !rejected, answered: true });
-}
-
-function connectionOptions(headers: Headers): string[] {
-  return (headers.get("connection") ?? "").split(",").map((name) => name.trim())
-    .filter((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name));
 }

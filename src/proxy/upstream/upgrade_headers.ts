@@ -1,23 +1,7 @@
 import { withoutWebsocketBearer } from "../identity/websocket_bearer.ts";
 import type { HeaderLines } from "../../platform/http_head.ts";
+import { endToEndHeaders } from "./end_to_end_headers.ts";
 import type { ProxyRequest } from "./forward.ts";
-
-/** What only concerns the hop to the agent, who the agent speaks for, and what it says itself. */
-const DROPPED = new Set([
-  "connection",
-  "proxy-connection",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "expect",
-  "host",
-  "content-length",
-  "authorization",
-  // A refusal is passed on as it comes.
-  "accept-encoding",
-]);
 
 /** Whether a request asks to leave HTTP (RFC 9110 7.8). */
 export function isUpgrade(headers: Headers): boolean {
@@ -34,13 +18,7 @@ export function upgradeHeaders(
   { headers, caller }: Pick<ProxyRequest, "headers" | "caller">,
   own: { host: string; token?: string; body?: Uint8Array },
 ): HeaderLines {
-  const named = tokensOf(headers.get("connection"));
-  const lines: [string, string][] = [["Host", own.host]];
-  for (const [name, value] of headers) {
-    // Only an aggregator that the cloud trusts may say who somebody is.
-    if (DROPPED.has(name) || name.startsWith("x-remote-") || named.includes(name)) continue;
-    lines.push([name, value]);
-  }
+  const lines: [string, string][] = [["Host", own.host], ...endToEndHeaders(headers)];
   lines.push(["Connection", "Upgrade"], ["Upgrade", headers.get("upgrade") ?? ""]);
   const byProtocol = !headers.has("authorization");
   if (own.token !== undefined && !(caller.kind === "bearer" && byProtocol)) {
