@@ -71,19 +71,20 @@ export function createProxyApp(
       if (!(error instanceof SyntaxError)) throw error;
       return statusResponse({ code: 400, reason: "BadRequest", message: error.message });
     }
-    const request: ProxyRequest = {
-      method: raw.method,
-      path,
-      query,
-      headers: raw.headers,
-      info,
-      caller: await options.callerOf(withBearerInHeader(raw.headers), connection.peer),
-      connection,
-      signal: AbortSignal.any([raw.signal, context.stop]),
-      readBody: () => readBody(raw, visit!),
-    };
+    const signal = AbortSignal.any([raw.signal, context.stop]);
     let visit: Visit | undefined;
     try {
+      const request: ProxyRequest = {
+        method: raw.method,
+        path,
+        query,
+        headers: raw.headers,
+        info,
+        caller: await options.callerOf(withBearerInHeader(raw.headers), connection.peer),
+        connection,
+        signal,
+        readBody: () => readBody(raw, visit!),
+      };
       visit = turnstile.enter(request.caller, isProven(context, request), raw.signal);
       const lane = laneOf(request);
       const response = visit.ends(await handlers[lane](request));
@@ -101,7 +102,7 @@ export function createProxyApp(
         return statusResponse({ code: 429, reason: "TooManyRequests", message: error.message });
       }
       // Nobody is there to be told.
-      if (request.signal.aborted) return new Response(null, { status: 503 });
+      if (signal.aborted) return new Response(null, { status: 503 });
       logger.error("a request failed", {
         method: raw.method,
         path,

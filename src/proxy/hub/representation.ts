@@ -32,11 +32,6 @@ export function acceptedRepresentations(accept: string | null): Representation[]
   return [...found.values()];
 }
 
-/** The first of {@linkcode acceptedRepresentations}. */
-export function chooseRepresentation(accept: string | null): Representation | undefined {
-  return acceptedRepresentations(accept)[0];
-}
-
 /** The same shape as the first in every encoding that is accepted: any of them may be sent. */
 export function sameShape(accepted: readonly Representation[]): Representation[] {
   return accepted.filter(({ as, accept }) =>

@@ -4,7 +4,7 @@ import { label } from "../../../tests/testing/arbitraries.ts";
 import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
 import { PROTOBUF_ENCODING } from "../../kube/codec/protobuf/encoding.ts";
 import type { ResourceRequest } from "../../kube/request_info.ts";
-import { chooseRepresentation } from "./representation.ts";
+import { acceptedRepresentations } from "./representation.ts";
 import { formatScope, parseScope, type Scope, scopeOf, scopeTarget } from "./scope.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
@@ -25,7 +25,7 @@ const request = (fields: Partial<ResourceRequest> = {}): ResourceRequest => ({
 
 function scope(search = "", options: { accept?: string } & Partial<ResourceRequest> = {}): Scope {
   const { accept = "application/json", ...fields } = options;
-  const representation = chooseRepresentation(accept)!;
+  const representation = acceptedRepresentations(accept)[0]!;
   return scopeOf("identity:kubelet", request(fields), new URLSearchParams(search), representation);
 }
 
