@@ -10,9 +10,13 @@ export interface Network {
 /**
  * Reads `10.42.0.0/16` or `fd00::/8`.
  *
+ * @param options.hostBits what bits behind the prefix mean: a slip, or the address of a host in the network
  * @throws {SyntaxError} also when bits behind the prefix are set, which is more often a slip than a wish.
  */
-export function parseCidr(text: string): Network {
+export function parseCidr(
+  text: string,
+  options: { hostBits: "refused" | "ignored" } = { hostBits: "refused" },
+): Network {
   const [address = "", prefix = "", ...rest] = text.split("/");
   const family = z.regexes.ipv4.test(address) ? 4 : z.regexes.ipv6.test(address) ? 6 : undefined;
   if (family === undefined || rest.length > 0 || !/^\d{1,3}$/.test(prefix)) {
@@ -26,7 +30,8 @@ export function parseCidr(text: string): Network {
     );
   }
   const value = toInteger(address, family);
-  if ((value & ((1n << BigInt(bits - prefixLength)) - 1n)) !== 0n) {
+  const hostBits = value & ((1n << BigInt(bits - prefixLength)) - 1n);
+  if (hostBits !== 0n && options.hostBits === "refused") {
     throw new SyntaxError(
       `has address bits set behind /${prefixLength}: give the network's first address`,
     );
@@ -37,6 +42,20 @@ export function parseCidr(text: string): Network {
 /** The text that {@linkcode parseCidr} reads. */
 export function formatCidr({ address, prefixLength }: Network): string {
   return `${address}/${prefixLength}`;
+}
+
+/** Whether an address, in any spelling, is one of a network's. False for what is no address. */
+export function containsAddress(network: Network, address: string): boolean {
+  const { family, prefixLength } = network;
+  if (!(family === 4 ? z.regexes.ipv4 : z.regexes.ipv6).test(address)) return false;
+  const shift = BigInt((family === 4 ? 32 : 128) - prefixLength);
+  return toInteger(address, family) >> shift === toInteger(network.address, family) >> shift;
+}
+
+/** Whether all addresses of `inner` are `outer`'s. */
+export function containsNetwork(outer: Network, inner: Network): boolean {
+  return outer.family === inner.family && outer.prefixLength <= inner.prefixLength &&
+    containsAddress(outer, inner.address);
 }
 
 function toInteger(address: string, family: 4 | 6): bigint {

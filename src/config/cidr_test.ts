@@ -30,3 +30,32 @@ Deno.test.each([
 ])("parseCidr() refuses '$text'", ({ text, why }) => {
   assert.throws(() => parseCidr(text), (e) => e instanceof SyntaxError && why.test(e.message));
 });
+
+Deno.test("parseCidr() takes the address of a host for its network when told to", () => {
+  const options = { hostBits: "ignored" } as const;
+  assert.deepEqual(parseCidr("10.244.1.1/24", options), {
+    family: 4,
+    address: "10.244.1.1",
+    prefixLength: 24,
+  });
+});
+
+Deno.test.each([
+  { outer: "10.0.0.0/8", inner: "10.244.1.1/24", want: true },
+  { outer: "10.244.1.0/24", inner: "10.244.1.0/24", want: true },
+  { outer: "10.244.1.0/24", inner: "10.244.2.0/24", want: false },
+  { outer: "10.244.1.0/24", inner: "10.244.0.0/16", want: false },
+  { outer: "0.0.0.0/0", inner: "fd00::/64", want: false },
+  { outer: "fd00::/56", inner: "fd00:0:0:ff::1/64", want: true },
+  { outer: "fd00::/56", inner: "fd00:0:0:100::/64", want: false },
+])("containsNetwork() says $want of $inner in $outer", ({ outer, inner, want }) => {
+  const of = (text: string) => parseCidr(text, { hostBits: "ignored" });
+  assert.equal(containsNetwork(of(outer), of(inner)), want);
+});
+
+Deno.test("containsAddress() says no to what is no address of the family", () => {
+  const network = parseCidr("0.0.0.0/0");
+  assert.equal(containsAddress(network, "10.0.0.256"), false);
+  assert.equal(containsAddress(network, "::1"), false);
+  assert.equal(containsAddress(network, "10.0.0.1"), true);
+});

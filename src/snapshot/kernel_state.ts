@@ -1,0 +1,65 @@
+import { type Exec, ProgramError } from "../platform/exec.ts";
+import type { KernelState } from "./model.ts";
+import {
+  isRecentEnough,
+  MIN_IPROUTE2,
+  parseFdb,
+  parseInterfaces,
+  parseIprouteVersion,
+  parseNeighbours,
+  parseRoutes,
+} from "./iproute.ts";
+
+/** What to do about a host whose tools can't do what is needed. */
+const MEND = `install iproute2 ${MIN_IPROUTE2} or later`;
+
+/**
+ * Reads the host's links, addresses, neighbours, FDB and routes. Nothing is changed.
+ *
+ * @throws {ProgramError} when a program is missing or fails
+ * @throws {SyntaxError} when one prints something else than iproute2 does
+ */
+export async function readKernelState(exec: Exec): Promise<KernelState> {
+  const [links, addresses, neighbours4, neighbours6, fdb, routes4, routes6] = await Promise.all([
+    read(exec, ["ip", "-j", "-d", "link", "show"]),
+    read(exec, ["ip", "-j", "address", "show"]),
+    read(exec, ["ip", "-j", "-4", "neigh", "show", "nud", "permanent"]),
+    read(exec, ["ip", "-j", "-6", "neigh", "show", "nud", "permanent"]),
+    read(exec, ["bridge", "-j", "fdb", "show"]),
+    read(exec, ["ip", "-j", "-4", "route", "show", "table", "main"]),
+    read(exec, ["ip", "-j", "-6", "route", "show", "table", "main"]),
+  ]);
+  return {
+    ...parseInterfaces(links, addresses),
+    neighbours: [...parseNeighbours(neighbours4), ...parseNeighbours(neighbours6)],
+    fdb: parseFdb(fdb),
+    routes: [...parseRoutes(routes4), ...parseRoutes(routes6)],
+  };
+}
+
+async function read(exec: Exec, argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await exec.run(argv);
+  if (code === 0) return stdout;
+  throw new ProgramError(
+    argv[0]!,
+    `"${argv.join(" ")}" ended with code ${code}: ${stderr.trim() || "it said nothing"}`,
+  );
+}
+
+/**
+ * Makes sure that the host's `ip` and `bridge` can do what is needed.
+ *
+ * @throws {ProgramError} saying what is there instead, and what to do
+ */
+export async function checkIproute(exec: Exec): Promise<void> {
+  for (const program of ["ip", "bridge"]) {
+    const { stdout, stderr } = await exec.run([program, "-V"]);
+    const version = parseIprouteVersion(stdout + stderr);
+    if (version === undefined) {
+      throw new ProgramError(program, `"${program}" is not that of iproute2: ${MEND}`);
+    }
+    if (!isRecentEnough(version)) {
+      throw new ProgramError(program, `"${program}" is of iproute2 ${version}: ${MEND}`);
+    }
+  }
+}
