@@ -7,15 +7,18 @@
 
 /** One thing that the binary may do. */
 export interface Permission {
-  readonly allow: "net" | "read" | "write" | "env" | "sys";
-  /** Path, variable or call; without it the whole kind is allowed. */
+  readonly allow: "net" | "read" | "write" | "env" | "sys" | "run";
+  /** Path, variable, call or program; without it the whole kind is allowed. */
   readonly what?: string;
   readonly why: string;
   /** A path that moves with `--prefix`. */
   readonly moves?: true;
 }
 
-/** The narrowest set that works. `--allow-run`, `--allow-ffi` and `--allow-import` are absent on purpose. */
+/**
+ * The narrowest set that works. `--allow-ffi` and `--allow-import` are absent on purpose, and so is a
+ * `--allow-run` of anything but programs named here.
+ */
 export const PERMISSIONS: readonly Permission[] = [
   { allow: "net", why: "listeners and the cloud: their addresses are known only from the config" },
   {
@@ -31,6 +34,18 @@ export const PERMISSIONS: readonly Permission[] = [
   { allow: "read", what: "/tmp", why: "demo: its embedded cloud and its state" },
   { allow: "write", what: "/tmp", why: "demo: its embedded cloud and its state" },
   { allow: "read", what: "/run/credentials", why: "systemd's credential cache-key" },
+  { allow: "read", what: "/var/lib/cni", why: "ipam: addresses, and libcni's cache of results" },
+  { allow: "write", what: "/var/lib/cni", why: "ipam: holds, orphans, flannel's scratch files" },
+  { allow: "read", what: "/etc/cni/net.d", why: "ipam: flannel's config, from which ours is made" },
+  { allow: "write", what: "/etc/cni/net.d", why: "ipam: the config that names our plugin" },
+  { allow: "read", what: "/opt/cni/bin", why: "ipam: whether the plugin is installed" },
+  { allow: "write", what: "/opt/cni/bin", why: "ipam: installs the plugin, a shell script" },
+  { allow: "read", what: "/run/edge-agent", why: "ipam: the lock between plugins" },
+  { allow: "write", what: "/run/edge-agent", why: "ipam: the lock between plugins" },
+  { allow: "read", what: "/run/netns", why: "ipam: whether a container is gone" },
+  { allow: "read", what: "/var/run/netns", why: "ipam: the same, as runtimes spell it" },
+  { allow: "run", what: "host-local", why: "ipam: the stock plugin that allocates" },
+  { allow: "env", what: "CNI_*", why: "ipam: how a runtime tells what it wants" },
   { allow: "env", what: "EDGE_AGENT_*", why: "overrides of the config" },
   { allow: "env", what: "CREDENTIALS_DIRECTORY", why: "where systemd put the credentials" },
   { allow: "sys", what: "hostname", why: "the default name of the node" },

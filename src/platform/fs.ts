@@ -28,6 +28,13 @@ export interface Fs {
   /** Removes a file or an empty directory; one that is not there is fine. */
   remove(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /** Creates a file that must not be there yet; false when it is. Not durable on return. */
+  createExclusive(path: string, text: string, mode: number): Promise<boolean>;
+  /**
+   * Takes an exclusive lock on a file (flock), which is made when missing, against other processes and
+   * other takers in this one. Undefined when it was not to be had within `timeoutMs`.
+   */
+  lock(path: string, timeoutMs: number): Promise<Disposable | undefined>;
   chmod(path: string, mode: number): Promise<void>;
   /** The path as other programs and libraries on this host must spell it (see `--root`). */
   resolve(path: string): string;
@@ -97,6 +104,9 @@ export function createFs(root = "/"): Fs {
         });
       }),
     rename: (from, to) => call(from, (resolved) => Deno.rename(resolved, resolve(to))),
+    createExclusive: (path, text, mode) =>
+      call(path, (resolved) => createExclusive(resolved, toBytes(text), mode)),
+    lock: (path, timeoutMs) => call(path, (resolved) => lock(resolved, timeoutMs)),
     chmod: (path, mode) =>
       call(path, async (resolved) => {
         // On a disk that can't be written, what is right already must do.
@@ -131,6 +141,46 @@ const diskCalls: DiskCalls = {
     await dir.sync();
   },
 };
+
+async function createExclusive(path: string, data: Uint8Array, mode: number): Promise<boolean> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path, { write: true, createNew: true, mode });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
+  try {
+    for (let done = 0; done < data.length;) done += await file.write(data.subarray(done));
+  } catch (error) {
+    // The first failure is the one to report.
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  } finally {
+    file.close();
+  }
+  return true;
+}
+
+async function lock(path: string, timeoutMs: number): Promise<Disposable | undefined> {
+  const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  const taken = file.lock(true).then(() => true);
+  const late = Promise.withResolvers<false>();
+  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+  try {
+    if (await Promise.race([taken, late.promise])) {
+      return { [Symbol.dispose]: () => file.close() };
+    }
+  } catch (error) {
+    file.close();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  // The wait can't be called off: what comes too late is given back at once.
+  taken.catch(() => {}).finally(() => file.close());
+  return undefined;
+}
 
 function toBytes(data: string | Uint8Array): Uint8Array {
   return typeof data === "string" ? new TextEncoder().encode(data) : data;

@@ -17,6 +17,8 @@ export interface Host {
   env(): Record<string, string>;
   /** Makes a path given on the command line absolute. */
   absolutePath(path: string): string;
+  /** All of standard input; undefined when it is longer than `limitBytes`. */
+  readInput(limitBytes: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Writes all of `text`; a reader that went away is no error. */
   write(stream: "stdout" | "stderr", text: string): void;
   isTerminal(stream: "stdout" | "stderr"): boolean;
@@ -48,6 +50,7 @@ export function createHost(): Host {
     hostname: () => Deno.hostname(),
     env: () => Deno.env.toObject(),
     absolutePath: (path) => path.startsWith("/") ? resolve(path) : resolve(Deno.cwd(), path),
+    readInput,
     write(stream, text) {
       const bytes = new TextEncoder().encode(text);
       try {
@@ -69,6 +72,22 @@ export function createHost(): Host {
     random: () => Math.random(),
     exit: (code) => Deno.exit(code),
   };
+}
+
+async function readInput(limitBytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let buffer = new Uint8Array(Math.min(limitBytes, 8_192) + 1);
+  let length = 0;
+  for (;;) {
+    const count = await Deno.stdin.read(buffer.subarray(length));
+    if (count === null) return buffer.slice(0, length);
+    length += count;
+    if (length > limitBytes) return undefined;
+    if (length === buffer.length) {
+      const larger = new Uint8Array(Math.min(limitBytes + 1, length * 4));
+      larger.set(buffer);
+      buffer = larger;
+    }
+  }
 }
 
 /** Whether a TLS listener of this runtime can ask for client certificates: Deno 2.9 and later. */

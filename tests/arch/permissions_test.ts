@@ -4,17 +4,28 @@ import { PERMISSIONS, permissionsOf, toFlags } from "../../dist/permissions.ts";
 
 const NOTHING = { read: [], write: [] };
 
-Deno.test("the binary may not run programs, load libraries or import code", () => {
+/** Stock programs of a node that the binary may run: a shell is none, nor is one that runs others. */
+const PROGRAMS = ["host-local"];
+
+Deno.test("the binary may not load libraries or import code", () => {
   const flags = toFlags(permissionsOf(NOTHING)).join(" ");
-  assert.doesNotMatch(flags, /(^| )(-A|--allow-(all|run|ffi|import|hrtime))\b/);
+  assert.doesNotMatch(flags, /(^| )(-A|--allow-(all|ffi|import|hrtime))\b/);
   assert.match(flags, /(^| )--no-prompt( |$)/);
+});
+
+Deno.test("the binary may run a literal list of programs only", () => {
+  const flags = toFlags(permissionsOf(NOTHING)).filter((flag) => flag.startsWith("--allow-run"));
+  assert.deepEqual(flags, [`--allow-run=${PROGRAMS.join(",")}`]);
+  for (const { allow, what } of PERMISSIONS) {
+    if (allow === "run") assert.match(what ?? "", /^[a-z][a-z0-9-]*$/);
+  }
 });
 
 Deno.test("the binary may read and write named paths only", () => {
   for (const { allow, what, why } of PERMISSIONS) {
     assert.notEqual(why.trim(), "", `${allow} ${what} has no reason`);
     if (allow === "read" || allow === "write") {
-      assert.match(what ?? "", /^\/(etc|var\/lib|run\/credentials|tmp)\b/);
+      assert.match(what ?? "", /^\/(etc|var\/lib|(var\/)?run\/[a-z-]+|opt\/cni\/bin|tmp)\b/);
     }
     if (allow === "env" || allow === "sys") assert.notEqual(what, undefined);
   }

@@ -62,12 +62,15 @@ const EMPTY = new Uint8Array();
  */
 export class FakeFs implements Fs {
   fault: (op: DiskOp, path: string) => Fault | undefined = () => undefined;
+  /** Gives files their time of change, ms; without it every file is a second younger than the one before. */
+  now?: () => number;
   /** Every call so far, as `op path`. */
   readonly calls: string[] = [];
   readonly #names = new TemporaryNames();
   #entries = new Map<string, Node>();
   #durableEntries = new Map<string, Node>();
   #inodes = 0;
+  #locks = new Map<string, (() => void)[]>();
   #crashed = false;
 
   /** @param files contents by path, already durable; their directories are made. */
@@ -94,6 +97,8 @@ export class FakeFs implements Fs {
       node.data = node.durable ??= node.data.slice(0, bytes);
     }
     this.#crashed = false;
+    // Who held or awaited one is gone.
+    this.#locks = new Map();
   }
 
   resolve(path: string): string {
@@ -171,6 +176,51 @@ export class FakeFs implements Fs {
     });
   }
 
+  async createExclusive(path: string, text: string, mode: number): Promise<boolean> {
+    const node = await this.#call("create", path, () => {
+      this.#get(parentOf(path));
+      return this.#entries.has(path) ? undefined : this.#put(path, "file", mode);
+    });
+    if (node === undefined) return false;
+    const file = this.#open(path, node);
+    try {
+      await file.write(new TextEncoder().encode(text));
+    } catch (error) {
+      await this.remove(path).catch(() => {});
+      throw error;
+    }
+    return true;
+  }
+
+  async lock(path: string, timeoutMs: number): Promise<Disposable | undefined> {
+    const locks = await this.#call("create", path, () => {
+      this.#get(parentOf(path));
+      if (!this.#entries.has(path)) this.#put(path, "file", 0o600);
+      return this.#locks;
+    });
+    const release = {
+      [Symbol.dispose]: () => {
+        const next = locks.get(path)?.shift();
+        if (next === undefined) locks.delete(path);
+        else next();
+      },
+    };
+    const waiting = locks.get(path);
+    if (waiting === undefined) {
+      locks.set(path, []);
+      return release;
+    }
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const take = () => resolve(true);
+    waiting.push(take);
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    const taken = await promise;
+    clearTimeout(timer);
+    if (taken) return release;
+    waiting.splice(waiting.indexOf(take), 1);
+    return undefined;
+  }
+
   chmod(path: string, mode: number): Promise<void> {
     return this.#call("chmod", path, () => {
       this.#get(path).mode = mode;
@@ -207,7 +257,7 @@ export class FakeFs implements Fs {
       write: (data) =>
         this.#call("write", path, () => {
           node.data = new Uint8Array([...node.data, ...data]);
-          node.mtimeMs++;
+          node.mtimeMs = this.now?.() ?? node.mtimeMs + 1;
         }, (tornAt) => node.data = new Uint8Array([...node.data, ...data.subarray(0, tornAt)])),
       sync: () =>
         this.#call("sync", path, () => {
@@ -236,7 +286,8 @@ export class FakeFs implements Fs {
 
   #put(path: string, kind: Node["kind"], mode: number): Node {
     const inode = ++this.#inodes;
-    const node: Node = { kind, inode, mode, mtimeMs: inode * 1_000, data: EMPTY };
+    const mtimeMs = this.now?.() ?? inode * 1_000;
+    const node: Node = { kind, inode, mode, mtimeMs, data: EMPTY };
     this.#entries.set(path, node);
     return node;
   }

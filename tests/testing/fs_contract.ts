@@ -79,6 +79,34 @@ export function fsContract(
     assert.deepEqual(await fs.list("/dir"), []);
   });
 
+  test("creates a file exclusively once", async ({ fs, modeOf }) => {
+    assert.equal(await fs.createExclusive("/dir/a", "first", 0o600), true);
+    assert.equal(await fs.createExclusive("/dir/a", "second", 0o644), false);
+    assert.equal(await fs.readText("/dir/a"), "first");
+    assert.equal(await modeOf("/dir/a"), 0o600);
+  });
+
+  test("gives a lock to one at a time", async ({ fs }) => {
+    let holders = 0;
+    let most = 0;
+    await Promise.all(Array.from({ length: 5 }, async () => {
+      using lock = await fs.lock("/dir/lock", 10_000);
+      assert.ok(lock);
+      most = Math.max(most, ++holders);
+      await fs.list("/dir");
+      holders--;
+    }));
+    assert.equal(most, 1);
+  });
+
+  test("gives up on a lock in time, and does not keep what comes too late", async ({ fs }) => {
+    const first = await fs.lock("/dir/lock", 1_000);
+    assert.equal(await fs.lock("/dir/lock", 5), undefined);
+    first![Symbol.dispose]();
+    using third = await fs.lock("/dir/lock", 1_000);
+    assert.ok(third);
+  });
+
   test("says nothing of a file that is not there", async ({ fs }) => {
     assert.equal(await fs.exists("/dir/no"), false);
     assert.equal(await fs.stat("/dir/no"), undefined);
@@ -92,6 +120,8 @@ export function fsContract(
       rename: (fs) => fs.rename("/dir/no", "/dir/yes"),
       chmod: (fs) => fs.chmod("/dir/no", 0o600),
       writeAtomic: (fs) => fs.writeAtomic("/dir/no/file", "", 0o600),
+      createExclusive: (fs) => fs.createExclusive("/dir/no/file", "", 0o600),
+      lock: (fs) => fs.lock("/dir/no/file", 1),
     })
   ) {
     test(`names the path when ${call} finds nothing`, async ({ fs }) => {

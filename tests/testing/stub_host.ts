@@ -7,6 +7,8 @@ export class StubHost implements Host {
   readonly noColor = true;
   stdout = "";
   stderr = "";
+  /** What standard input holds. */
+  stdin = "";
   constructor(readonly variables: Record<string, string> = {}) {}
 
   hostname(): string {
@@ -17,6 +19,10 @@ export class StubHost implements Host {
   }
   absolutePath(path: string): string {
     return path.startsWith("/") ? path : `/cwd/${path}`;
+  }
+  readInput(limitBytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const bytes = new TextEncoder().encode(this.stdin);
+    return Promise.resolve(bytes.length > limitBytes ? undefined : bytes);
   }
   write(stream: "stdout" | "stderr", text: string): void {
     this[stream] += text;

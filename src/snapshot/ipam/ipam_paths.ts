@@ -1,0 +1,38 @@
+/** Where everything that concerns addresses is. */
+export interface IpamPaths {
+  /** Held over every change of holds, and over host-local's run. In memory: a lock ends with the boot. */
+  readonly lock: string;
+  /** A folder per network with a record per pod. */
+  readonly records: string;
+  /** host-local's own: a folder per network with a file per address. */
+  readonly networks: string;
+  /** libcni's cache: a file per container and interface. */
+  readonly results: string;
+  /** flannel CNI's own: a file per container with the config it handed on. */
+  readonly scratch: string;
+  /** The saved network, with the pod table. */
+  readonly snapshot: string;
+  /** Configs of networks: the runtime takes the first. */
+  readonly confDir: string;
+  /** CNI plugins. */
+  readonly binDir: string;
+}
+
+/** The paths on a node; `root` moves all but those that host-local, a program of its own, knows by itself. */
+export function ipamPaths(root = ""): IpamPaths {
+  return {
+    lock: `${root}/run/edge-agent/ipam.lock`,
+    records: `${root}/var/lib/edge-agent/ipam`,
+    networks: "/var/lib/cni/networks",
+    results: `${root}/var/lib/cni/results`,
+    scratch: `${root}/var/lib/cni/flannel`,
+    snapshot: `${root}/var/lib/edge-agent/network.json`,
+    confDir: `${root}/etc/cni/net.d`,
+    binDir: `${root}/opt/cni/bin`,
+  };
+}
+
+/** host-local's folder for a network. */
+export function storeOf(paths: IpamPaths, network: string, dataDir?: string): string {
+  return `${dataDir ?? paths.networks}/${network}`;
+}
