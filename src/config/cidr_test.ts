@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatCidr, parseCidr } from "./cidr.ts";
+import { containsAddress, containsNetwork, formatCidr, parseCidr } from "./cidr.ts";
 
 Deno.test.each([
   { text: "10.42.0.0/16", family: 4, address: "10.42.0.0", prefixLength: 16 },

@@ -101,11 +101,6 @@ export interface Network {
   pods: PodRecord[];
 }
 
-/** One of the peers' tables: what tells two entries apart. */
-export function peerKey(peer: Peer): string {
-  return peer.subnet;
-}
-
 /** An interface as the kernel shows it. */
 export interface Interface {
   name: string;

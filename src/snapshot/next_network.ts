@@ -1,0 +1,124 @@
+import { isFlannelLink, type KernelState, type Network, OWN_PROTOCOL, type Peer } from "./model.ts";
+import type { Observation } from "./collect.ts";
+import { type NodeFacts, peerOfNode } from "./node_facts.ts";
+
+/** What the cluster's Nodes say, as far as it is known. */
+export type NodeKnowledge =
+  /** Asked while the link was up: a node that is not in it does not exist. */
+  | { state: "fresh"; nodes: readonly NodeFacts[] }
+  /** From the cache: what it says was so once. */
+  | { state: "stale"; nodes: readonly NodeFacts[] }
+  | { state: "unknown" };
+
+/** What becomes of a snapshot. */
+export type Succession =
+  | { state: "take"; network: Network }
+  /** The network is not as it should be: the former snapshot is better. */
+  | { state: "keep"; why: string };
+
+/**
+ * Decides what to keep of a network as it is now, beside what was kept last. What works is never given up for
+ * what does not: a device that is gone, a MAC that the cluster does not know, a network without its
+ * `subnet.env`. Peers go only when the cluster says so.
+ *
+ * @param own name of this Node
+ */
+export function nextNetwork(
+  former: Network | undefined,
+  { network, kernel, missing }: Observation,
+  known: NodeKnowledge,
+  own: string,
+): Succession {
+  const self = known.state === "unknown" ? undefined : known.nodes.find(({ name }) => name === own);
+  const doubt = doubtLinks(former, kernel, self) ??
+    (network.subnetEnv === undefined
+      ? `there is no usable subnet.env: ${missing.subnetEnv ?? "flanneld has not written it yet"}`
+      : undefined);
+  if (doubt !== undefined) return { state: "keep", why: doubt };
+  const down = kernel.links.find(({ name, up }) => isFlannelLink(name) && !up);
+  if (down !== undefined) return { state: "keep", why: `${down.name} is down` };
+  const bare = network.links.find(({ addresses }) => addresses.length === 0);
+  if (bare !== undefined) return { state: "keep", why: `${bare.name} has no address` };
+  return {
+    state: "take",
+    network: {
+      ...network,
+      peers: mergePeers(former?.peers ?? [], network.peers, known, own),
+      podCidrs: self?.podCidrs ?? former?.podCidrs ?? [],
+      ...keptParts(former, missing),
+    },
+  };
+}
+
+/** Parts that could not be read are as they were. */
+function keptParts(
+  former: Network | undefined,
+  missing: Observation["missing"],
+): Partial<Network> {
+  if (former === undefined) return {};
+  const parts = Object.keys(missing) as (keyof Network)[];
+  return Object.fromEntries(parts.map((part) => [part, former[part]]));
+}
+
+function doubtLinks(
+  former: Network | undefined,
+  { links, routes }: KernelState,
+  self: NodeFacts | undefined,
+): string | undefined {
+  for (const { name, mac } of former?.links ?? []) {
+    const now = links.find((each) => each.name === name);
+    if (now === undefined) {
+      if (self !== undefined && self.backendType !== "" && self.backendType !== "vxlan") continue;
+      return `${name} is gone`;
+    }
+    if (now.mac === mac) continue;
+    // The other nodes know the MAC that is announced, whatever the device has.
+    const announced = name.startsWith("flannel-v6") ? self?.vtepMacV6 : self?.vtepMac;
+    if (announced === now.mac) continue;
+    if (announced !== undefined) {
+      return `${name} has the MAC ${now.mac}, and the cluster knows ${announced || "none"}`;
+    }
+    // flanneld sets routes only after it has announced itself.
+    if (!routes.some(({ link, protocol }) => link === name && protocol !== OWN_PROTOCOL)) {
+      return `${name} has the MAC ${now.mac} instead of ${mac}, and flanneld has not used it yet`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * What is seen wins over what was kept, and what the cluster says now wins over both. Only the cluster can say
+ * that a peer is gone: one that is not seen may be about to be set.
+ */
+function mergePeers(
+  former: readonly Peer[],
+  seen: readonly Peer[],
+  known: NodeKnowledge,
+  own: string,
+): Peer[] {
+  const merged = new Map<string, Peer>();
+  for (const peer of [...former, ...seen]) {
+    const node = peer.node ?? merged.get(peer.subnet)?.node;
+    merged.set(peer.subnet, node === undefined ? peer : { ...peer, node });
+  }
+  if (known.state === "unknown") return sorted(merged);
+  const others = known.nodes.filter(({ name }) => name !== own);
+  const claimed = new Set<string>();
+  for (const node of others) {
+    for (const subnet of node.podCidrs) {
+      claimed.add(subnet);
+      const peer = merged.get(subnet);
+      if (peer === undefined) continue;
+      const named = { ...peer, node: node.name };
+      merged.set(subnet, known.state === "fresh" ? peerOfNode(node, named) : named);
+    }
+  }
+  if (known.state === "fresh") {
+    for (const subnet of merged.keys()) if (!claimed.has(subnet)) merged.delete(subnet);
+  }
+  return sorted(merged);
+}
+
+function sorted(peers: ReadonlyMap<string, Peer>): Peer[] {
+  return [...peers.values()].sort((a, b) => a.subnet < b.subnet ? -1 : 1);
+}

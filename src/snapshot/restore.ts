@@ -1,0 +1,146 @@
+import type { Clock } from "../kernel/clock.ts";
+import { errorMessage } from "../kernel/errors.ts";
+import type { Exec } from "../platform/exec.ts";
+import type { Fs } from "../platform/fs.ts";
+import { converge, type Refusal } from "./apply.ts";
+import { NETWORK_PATHS, type NetworkPaths } from "./collect.ts";
+import { checkIproute, readKernelState } from "./kernel_state.ts";
+import type { KernelState, Network } from "./model.ts";
+import { batchesOf, formatOperation } from "./operation.ts";
+import { plan } from "./plan.ts";
+import { restoreChecksums, restoreSettings } from "./settings.ts";
+import { isOfNode, parseSubnetEnv } from "./subnet_env.ts";
+import { fitNetwork, type Fitting, type Patience, type UnderlayChange } from "./underlay.ts";
+
+/** What a restore works with. */
+export interface RestorePorts {
+  exec: Exec;
+  fs: Fs;
+  clock: Clock;
+  paths?: NetworkPaths;
+}
+
+/** What came of `subnet.env`. */
+export type SubnetEnvOutcome =
+  | { state: "written" }
+  /** One is there: flanneld's own, or that of an earlier restore. */
+  | { state: "present" }
+  | { state: "left"; why: string };
+
+/** What a restore did. */
+export interface RestoreReport {
+  operations: number;
+  refused: Refusal[];
+  changes: UnderlayChange[];
+  /** What can't be restored yet, and why. */
+  waiting: string[];
+  subnetEnv: SubnetEnvOutcome;
+  /** Settings that could not be restored. */
+  complaints: string[];
+  tookMs: number;
+}
+
+/** How often it is looked whether the underlay is there, ms. */
+const LOOK_MS = 100;
+
+/**
+ * Puts a network back: `subnet.env`, kernel settings, devices, neighbours, FDB, routes. What is there already
+ * is left alone, so that it may be done again at any time.
+ *
+ * @param waitMs how long to wait for the interfaces that it stands on; then they are taken as they are, and
+ * what has none is left out (`waiting`)
+ * @throws {ProgramError} when the host's tools can't do it, or a device can't be made: it is as it was then
+ */
+export async function restoreNetwork(
+  network: Network,
+  { exec, fs, clock, paths = NETWORK_PATHS }: RestorePorts,
+  { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
+): Promise<RestoreReport> {
+  const startedMs = clock.monotonic();
+  await checkIproute(exec);
+  // None of it needs the underlay, and the first pod can begin with it.
+  const subnetEnv = await restoreSubnetEnv(network, fs, paths);
+  const complaints = await restoreSettings(exec, network);
+  const { kernel, fitting } = await awaitUnderlay(
+    network,
+    { exec, clock },
+    startedMs + waitMs,
+    signal,
+  );
+  const { done, refused } = await converge(exec, fitting.desired, kernel);
+  complaints.push(...await restoreChecksums(exec, fitting.desired.links));
+  return {
+    operations: done,
+    refused,
+    changes: fitting.changes,
+    waiting: fitting.waiting,
+    subnetEnv,
+    complaints,
+    tookMs: clock.monotonic() - startedMs,
+  };
+}
+
+async function awaitUnderlay(
+  network: Network,
+  { exec, clock }: { exec: Exec; clock: Clock },
+  untilMs: number,
+  signal?: AbortSignal,
+): Promise<{ kernel: KernelState; fitting: Fitting }> {
+  for (;;) {
+    const patience: Patience = clock.monotonic() < untilMs && !signal?.aborted ? "some" : "none";
+    const kernel = await readKernelState(exec);
+    const fitting = fitNetwork(network, kernel.interfaces, patience);
+    if (fitting.waiting.length === 0 || patience === "none") return { kernel, fitting };
+    await clock.sleep(LOOK_MS, signal);
+  }
+}
+
+/** Writes `subnet.env` unless there is one, or it is not this node's. */
+async function restoreSubnetEnv(
+  network: Network,
+  fs: Fs,
+  { subnetEnv: path }: NetworkPaths,
+): Promise<SubnetEnvOutcome> {
+  const { subnetEnv: text, podCidrs } = network;
+  if (text === undefined) return { state: "left", why: "the snapshot has none" };
+  if (await isUsable(fs, path)) return { state: "present" };
+  const env = parseSubnetEnv(text);
+  if (!isOfNode(env, podCidrs)) {
+    return {
+      state: "left",
+      why: `its subnet is not one of this node's (${podCidrs.join(", ")})`,
+    };
+  }
+  try {
+    await fs.mkdir(path.slice(0, path.lastIndexOf("/")), 0o755);
+    // The CNI plugin reads it as root, and people may.
+    await fs.writeAtomic(path, text, 0o644);
+    return { state: "written" };
+  } catch (error) {
+    return { state: "left", why: errorMessage(error) };
+  }
+}
+
+async function isUsable(fs: Fs, path: string): Promise<boolean> {
+  try {
+    parseSubnetEnv(await fs.readText(path));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What a restore would do now, line by line: nothing is changed. */
+export async function describeRestore(network: Network, { exec }: { exec: Exec }): Promise<{
+  lines: string[];
+  changes: UnderlayChange[];
+  waiting: string[];
+}> {
+  await checkIproute(exec);
+  const kernel = await readKernelState(exec);
+  const { desired, changes, waiting } = fitNetwork(network, kernel.interfaces, "none");
+  const lines = batchesOf(plan(kernel, desired)).flatMap(({ program, operations }) =>
+    operations.map((operation) => `${program} ${formatOperation(operation)}`)
+  );
+  return { lines, changes, waiting };
+}

@@ -1,0 +1,96 @@
+import { type Exec, ProgramError } from "../platform/exec.ts";
+import { errorMessage } from "../kernel/errors.ts";
+import type { VxlanLink } from "./model.ts";
+
+/** Kernel settings that pods' networks need, and that a reboot sets back where no file of the host sets them. */
+export const SYSCTLS = [
+  "net.ipv4.ip_forward",
+  "net.ipv6.conf.all.forwarding",
+  "net.bridge.bridge-nf-call-iptables",
+  "net.bridge.bridge-nf-call-ip6tables",
+  "net.ipv4.conf.all.rp_filter",
+  "net.ipv4.conf.default.rp_filter",
+] as const;
+
+/** Kernel modules that nothing loads by itself before flanneld and kube-proxy run. */
+export const MODULES = ["br_netfilter", "vxlan"] as const;
+
+/** Reads {@linkcode SYSCTLS}; those that the kernel does not have are left out. */
+export async function readSysctls(exec: Exec): Promise<Record<string, string>> {
+  // Without -e it would fail for the first one that is not there (br_netfilter not loaded).
+  const { stdout } = await exec.run(["sysctl", "-e", ...SYSCTLS]);
+  return Object.fromEntries(
+    stdout.split("\n").flatMap((line) => {
+      const match = /^([\w.\/-]+) = (.*)$/.exec(line.trim());
+      return match === null ? [] : [[match[1]!, match[2]!]];
+    }),
+  );
+}
+
+/** Reads which of {@linkcode MODULES} are loaded; what is built into the kernel is not. */
+export async function readModules(exec: Exec): Promise<string[]> {
+  // Not read as a file: the runtime opens /proc only to programs that may do everything.
+  const { code, stdout } = await exec.run(["cat", "/proc/modules"]);
+  if (code !== 0) return [];
+  const loaded = new Set(stdout.split("\n").map((line) => line.split(" ", 1)[0]));
+  return MODULES.filter((name) => loaded.has(name));
+}
+
+/**
+ * Reads whether a device computes checksums of what it carries; undefined where `ethtool` is not there. It is
+ * switched off by hand where a network card's own offload breaks vxlan (flannel#1279).
+ */
+export async function readTxChecksum(exec: Exec, link: string): Promise<boolean | undefined> {
+  try {
+    const { stdout } = await exec.run(["ethtool", "-k", link]);
+    const match = /^\s*tx-checksum-ip-generic: (on|off)/m.exec(stdout);
+    return match === null ? undefined : match[1] === "on";
+  } catch (error) {
+    if (error instanceof ProgramError) return undefined;
+    throw error;
+  }
+}
+
+/** What could not be set, for a person. */
+export type Complaints = string[];
+
+/** Loads modules and sets settings that differ; what fails is told and hinders nothing. */
+export async function restoreSettings(
+  exec: Exec,
+  saved: { sysctls: Readonly<Record<string, string>>; modules: readonly string[] },
+): Promise<Complaints> {
+  const complaints: Complaints = [];
+  const attempt = async (argv: readonly string[]) => {
+    const failure = await exec.run(argv).then(
+      ({ code, stderr }) => code === 0 ? undefined : stderr.trim() || `code ${code}`,
+      errorMessage,
+    );
+    if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
+  };
+  const loaded = await readModules(exec).catch((): string[] => []);
+  // First: a module brings its own settings.
+  for (const name of saved.modules) if (!loaded.includes(name)) await attempt(["modprobe", name]);
+  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
+  const changed = Object.entries(saved.sysctls).filter(([name, value]) => current[name] !== value);
+  for (const [name, value] of changed) await attempt(["sysctl", "-q", "-w", `${name}=${value}`]);
+  return complaints;
+}
+
+/** Gives devices their checksum setting back where it is known and differs. */
+export async function restoreChecksums(
+  exec: Exec,
+  links: readonly Pick<VxlanLink, "name" | "txChecksum">[],
+): Promise<Complaints> {
+  const complaints: Complaints = [];
+  for (const { name, txChecksum } of links) {
+    if (txChecksum === undefined || await readTxChecksum(exec, name) === txChecksum) continue;
+    const value = txChecksum ? "on" : "off";
+    const argv = ["ethtool", "-K", name, "tx-checksum-ip-generic", value];
+    const failure = await exec.run(argv).then(
+      ({ code, stderr }) => code === 0 ? undefined : stderr.trim(),
+      errorMessage,
+    );
+    if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
+  }
+  return complaints;
+}
