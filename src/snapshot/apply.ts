@@ -64,6 +64,16 @@ export async function converge(
   }
 }
 
+/** Carries out operations of tables alone, once; what was refused. */
+export async function runOperations(
+  exec: Exec,
+  operations: readonly Operation[],
+): Promise<Refusal[]> {
+  const refusals: Refusal[] = [];
+  for (const batch of batchesOf(operations)) refusals.push(...await runBatch(exec, batch));
+  return refusals;
+}
+
 /** Takes back what was begun with the links; what can't be taken back is left to the next try. */
 async function undo(exec: Exec, before: KernelState): Promise<void> {
   try {

@@ -4,7 +4,7 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { converge, type Refusal } from "./apply.ts";
 import { NETWORK_PATHS, type NetworkPaths } from "./collect.ts";
-import { checkIproute, readKernelState } from "./kernel_state.ts";
+import { readKernelState } from "./kernel_state.ts";
 import type { KernelState, Network } from "./model.ts";
 import { batchesOf, formatOperation } from "./operation.ts";
 import { plan } from "./plan.ts";
@@ -57,7 +57,6 @@ export async function restoreNetwork(
   { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
 ): Promise<RestoreReport> {
   const startedMs = clock.monotonic();
-  await checkIproute(exec);
   // None of it needs the underlay, and the first pod can begin with it.
   const subnetEnv = await restoreSubnetEnv(network, fs, paths);
   const complaints = await restoreSettings(exec, network);
@@ -136,7 +135,6 @@ export async function describeRestore(network: Network, { exec }: { exec: Exec }
   changes: UnderlayChange[];
   waiting: string[];
 }> {
-  await checkIproute(exec);
   const kernel = await readKernelState(exec);
   const { desired, changes, waiting } = fitNetwork(network, kernel.interfaces, "none");
   const lines = batchesOf(plan(kernel, desired)).flatMap(({ program, operations }) =>

@@ -1,0 +1,256 @@
+import type { Logger } from "@logtape/logtape";
+import { errorMessage } from "../kernel/errors.ts";
+import { runOperations } from "./apply.ts";
+import type { Archive } from "./archive.ts";
+import { collect, type Observation } from "./collect.ts";
+import type { LinkPort } from "./link_port.ts";
+import type { SnapshotMetrics } from "./metrics.ts";
+import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
+import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
+import type { NodeFacts } from "./node_facts.ts";
+import { formatOperation } from "./operation.ts";
+import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
+import { planReconcile } from "./reconcile.ts";
+import { restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
+import { type NodeIdentity, type Snapshot, SnapshotError } from "./snapshot_file.ts";
+
+/** What a keeper works with. */
+export interface KeeperPorts extends RestorePorts {
+  logger: Logger;
+  metrics: SnapshotMetrics;
+  archive: Archive;
+  link: LinkPort;
+  /** What the cluster's Nodes say; undefined before the first answer, or where nobody is asked. */
+  nodes: () => readonly NodeFacts[] | undefined;
+  notices?: PeerNotices;
+}
+
+/** How the node's network is. */
+export type KeeperState =
+  | { state: "starting" }
+  /** As it should be, and kept. */
+  | { state: "kept" }
+  /** Not as it should be: the former snapshot, if any, is kept. */
+  | { state: "degraded"; why: string }
+  | { state: "failed"; why: string };
+
+/** Keeps the newest good network of this node on disk, and this node's network as it is there. */
+export class Keeper {
+  readonly #ports: KeeperPorts;
+  readonly #own: NodeIdentity;
+  readonly #bootId: string;
+  #newest: Snapshot | undefined;
+  /** The newest snapshot's, with what peers have told since. */
+  #network: Network | undefined;
+  #state: KeeperState = { state: "starting" };
+  #refused: string[] = [];
+  /** What is in the log already, so that it is said once. */
+  #told = "";
+
+  constructor(ports: KeeperPorts, own: NodeIdentity, bootId: string) {
+    this.#ports = ports;
+    this.#own = own;
+    this.#bootId = bootId;
+  }
+
+  get state(): KeeperState {
+    return this.#state;
+  }
+
+  get newest(): Snapshot | undefined {
+    return this.#newest;
+  }
+
+  /** Entries that the kernel refuses, as commands with their reasons. */
+  get refused(): readonly string[] {
+    return this.#refused;
+  }
+
+  /** Reads what is on disk; a disk without a usable snapshot is told and is no end. */
+  async open(): Promise<void> {
+    const { archive, logger } = this.#ports;
+    try {
+      const loaded = await archive.load();
+      if (loaded.state === "none") return;
+      for (const why of loaded.passedOver) logger.warn("a snapshot can not be used", { why });
+      this.#take(loaded.snapshot);
+    } catch (error) {
+      if (!(error instanceof SnapshotError)) throw error;
+      logger.error("no snapshot can be used", { error: errorMessage(error) });
+    }
+  }
+
+  /** Puts the newest network back, as far as it is not there. */
+  async restore(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
+    const { logger, metrics } = this.#ports;
+    if (this.#network === undefined) return undefined;
+    const report = await restoreNetwork(this.#network, this.#ports, { waitMs, signal });
+    metrics.operations.inc(report.operations);
+    this.#refused = report.refused.map(({ operation, why }) =>
+      `${formatOperation(operation)}: ${why}`
+    );
+    metrics.refused.set(this.#refused.length);
+    if (report.operations > 0 || report.subnetEnv.state === "written") {
+      const { operations, changes, waiting, complaints, tookMs } = report;
+      const subnetEnv = report.subnetEnv.state;
+      logger.info("network put back", {
+        ...{ operations, changes, waiting, complaints, subnetEnv },
+        refused: this.#refused.slice(0, 10),
+        tookMs: Math.round(tookMs),
+      });
+      if (changes.some(({ change }) => change === "readdressed")) this.#announce();
+    }
+    return report;
+  }
+
+  /** Looks at everything once: puts right what should be otherwise, and keeps what is good. */
+  async pass(signal: AbortSignal): Promise<void> {
+    const { metrics } = this.#ports;
+    metrics.passes.inc();
+    try {
+      const seen = await this.#collect();
+      const mended = await this.#mend(seen.kernel, signal);
+      await this.#save(mended ? await this.#collect() : seen);
+    } catch (error) {
+      metrics.passesFailed.inc();
+      this.#enter({ state: "failed", why: errorMessage(error) });
+    }
+  }
+
+  /** Takes over what another node tells of itself. The next pass sets it. */
+  notice(notice: PeerNotice): void {
+    if (this.#network !== undefined) this.#network = applyNotice(this.#network, notice);
+  }
+
+  /**
+   * While nobody else looks after the network, it is held as it was; else only what is the agent's own is kept
+   * right. True when something was changed.
+   */
+  async #mend(kernel: KernelState, signal: AbortSignal): Promise<boolean> {
+    const { link: { state }, nodes } = this.#ports;
+    switch (state) {
+      case "down":
+        return await this.#hold(signal);
+      case "unknown":
+        // Whether flanneld has taken over: then no route is the agent's any more.
+        return hasOwnRoutes(kernel) && await this.#hold(signal);
+      case "up":
+        return await this.#reconcile(kernel, nodes());
+      default:
+        return state satisfies never;
+    }
+  }
+
+  async #hold(signal: AbortSignal): Promise<boolean> {
+    const report = await this.restore(0, signal);
+    return report !== undefined &&
+      (report.operations > 0 || report.subnetEnv.state === "written");
+  }
+
+  async #reconcile(
+    kernel: KernelState,
+    nodes: readonly NodeFacts[] | undefined,
+  ): Promise<boolean> {
+    if (nodes === undefined) return false;
+    const operations = planReconcile(kernel, nodes, this.#own.name);
+    if (operations.length === 0) return false;
+    const refusals = await runOperations(this.#ports.exec, operations);
+    this.#ports.metrics.operations.inc(operations.length);
+    this.#ports.logger.info("restored peers brought up to what the cluster says", {
+      operations: operations.length,
+      refused: refusals.length,
+    });
+    return true;
+  }
+
+  #collect(): Promise<Observation> {
+    const { exec, fs, paths } = this.#ports;
+    return collect(exec, fs, paths);
+  }
+
+  async #save(seen: Observation): Promise<void> {
+    const { clock, archive, metrics } = this.#ports;
+    const next = nextNetwork(this.#network, seen, this.#knowledge(), this.#own.name);
+    if (next.state === "keep") return this.#enter({ state: "degraded", why: next.why });
+    const { network } = next;
+    if (JSON.stringify(network) !== JSON.stringify(this.#newest?.network)) {
+      const snapshot: Snapshot = {
+        node: this.#own,
+        bootId: this.#bootId,
+        takenAt: new Date(clock.now()).toISOString(),
+        generation: (this.#newest?.generation ?? 0) + 1,
+        network,
+      };
+      await archive.save(snapshot);
+      metrics.saved.inc();
+      this.#take(snapshot);
+    }
+    this.#enter({ state: "kept" });
+  }
+
+  #knowledge(): NodeKnowledge {
+    const { nodes, link } = this.#ports;
+    const facts = nodes();
+    if (facts === undefined) return { state: "unknown" };
+    return { state: link.state === "up" ? "fresh" : "stale", nodes: facts };
+  }
+
+  #take(snapshot: Snapshot): void {
+    const { metrics } = this.#ports;
+    this.#newest = snapshot;
+    this.#network = snapshot.network;
+    metrics.peers.set(snapshot.network.peers.length);
+    const takenMs = Date.parse(snapshot.takenAt);
+    if (!Number.isNaN(takenMs)) metrics.takenAt.set(takenMs / 1_000);
+  }
+
+  #announce(): void {
+    const { notices, logger } = this.#ports;
+    if (notices === undefined) {
+      logger.warn(
+        "this node's address changed, and the other nodes can not be told before the cloud is back",
+      );
+      return;
+    }
+    void this.#collect().then(({ network }) => {
+      const podCidrs = this.#network?.podCidrs ?? [];
+      notices.announce(noticeOf({ ...network, podCidrs }, this.#own.name));
+    }, (error) => logger.warn("can not tell the other nodes", { error: errorMessage(error) }));
+  }
+
+  #enter(state: KeeperState): void {
+    const { logger, metrics } = this.#ports;
+    this.#state = state;
+    metrics.degraded.set(state.state === "degraded" ? 1 : 0);
+    const text = JSON.stringify(state);
+    if (text === this.#told) return;
+    this.#told = text;
+    switch (state.state) {
+      case "starting":
+        return;
+      case "kept": {
+        const network = this.#newest?.network;
+        logger.info("the network is as it should be", {
+          generation: this.#newest?.generation,
+          peers: network?.peers.length,
+          pods: network?.pods.length,
+        });
+        return;
+      }
+      case "degraded":
+        logger.warn("the network is not as it should be: the former snapshot is kept", {
+          why: state.why,
+        });
+        return;
+      case "failed":
+        logger.error("can not look after the network", { error: state.why });
+        return;
+      default:
+        state satisfies never;
+    }
+  }
+}
+
+function hasOwnRoutes({ routes }: KernelState): boolean {
+  return routes.some(({ protocol }) => protocol === OWN_PROTOCOL);
+}

@@ -1,0 +1,16 @@
+import type { Exec } from "../platform/exec.ts";
+import type { Fs } from "../platform/fs.ts";
+import type { NodeIdentity } from "./snapshot_file.ts";
+
+/** Whose network this is: the node's name, and the machine's own. */
+export async function readNodeIdentity(fs: Fs, nodeName: string): Promise<NodeIdentity> {
+  const machineId = await fs.readText("/etc/machine-id").catch(() => "");
+  return { name: nodeName, machineId: machineId.trim() };
+}
+
+/** The id of this boot; empty where the kernel has none. */
+export async function readBootId(exec: Exec): Promise<string> {
+  // Not read as a file: the runtime opens /proc only to programs that may do everything.
+  const { code, stdout } = await exec.run(["cat", "/proc/sys/kernel/random/boot_id"]);
+  return code === 0 ? stdout.trim() : "";
+}
