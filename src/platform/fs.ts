@@ -137,8 +137,13 @@ const diskCalls: DiskCalls = {
   rename: (from, to) => Deno.rename(from, to),
   remove: (path) => Deno.remove(path),
   async syncDir(path) {
-    using dir = await Deno.open(path, { read: true });
-    await dir.sync();
+    // No `using`: the bundler's minifier puts the value where its only use is, and nothing closes it.
+    const dir = await Deno.open(path, { read: true });
+    try {
+      await dir.sync();
+    } finally {
+      dir.close();
+    }
   },
 };
 

@@ -29,7 +29,7 @@ if (Deno.args[0] === "stay") setInterval(() => {}, 1e9);
 /** `dist/edge-agent`, and the same bundle on the Deno that runs this: the base of a release. */
 export async function findPrograms(): Promise<Program[]> {
   const binary = Deno.env.get("EDGE_AGENT_BINARY") || join(ROOT, "dist", "edge-agent");
-  const bundle = join(BUILD, "edge-agent.js");
+  const bundle = join(BUILD, "main.js");
   for (const file of [binary, bundle]) {
     await stat(file).catch(() => {
       throw new Error(`There is no ${file}: make it with deno task compile`);

@@ -103,14 +103,19 @@ export class IpStore {
   async edit<T>(change: () => Promise<T>): Promise<T> {
     // Without the folder there is nothing to change; host-local makes it.
     if (!await this.#fs.exists(this.dir)) return await change();
-    using lock = await this.#fs.lock(`${this.dir}/lock`, STORE_LOCK_MS);
+    // No `using`: the bundler's minifier puts the value where its only use is, and nothing unlocks.
+    const lock = await this.#fs.lock(`${this.dir}/lock`, STORE_LOCK_MS);
     if (lock === undefined) {
       throw new CniError(
         CNI_CODE.tryAgain,
         `somebody has kept ${this.dir}/lock for ${STORE_LOCK_MS / 1_000} s`,
       );
     }
-    return await change();
+    try {
+      return await change();
+    } finally {
+      lock[Symbol.dispose]();
+    }
   }
 }
 

@@ -48,18 +48,18 @@ export class IpamNetwork {
   }
 
   /**
-   * Whether a container is certainly gone. Its network namespace tells; where that is not known or can't
-   * be looked at, a pod of the same UID does: a kubelet starts it again only after it stopped it.
+   * Whether a container is certainly gone. Its network namespace tells; where that can't be told, a pod of
+   * the same UID does: a kubelet starts it again only after it stopped it.
    */
-  async isGone({ netns, uid }: KnownContainer, uidNow: string | undefined): Promise<boolean> {
-    if (netns !== undefined) {
-      try {
-        return !await this.#fs.exists(netns);
-      } catch {
-        // Namespaces named in /proc, as by cri-dockerd, are out of the binary's reach.
-      }
-    }
-    return uid !== undefined && uid === uidNow;
+  async isGone(known: KnownContainer, uidNow: string | undefined): Promise<boolean> {
+    return !(await this.lives(known) ?? !(known.uid !== undefined && known.uid === uidNow));
+  }
+
+  /** Whether a container's network namespace is there; undefined when that can't be told. */
+  async lives({ netns }: KnownContainer): Promise<boolean | undefined> {
+    if (netns === undefined) return undefined;
+    // Namespaces named in /proc, as by cri-dockerd, are out of the binary's reach.
+    return await this.#fs.exists(netns).catch(() => undefined);
   }
 }
 

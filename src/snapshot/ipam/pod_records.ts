@@ -72,7 +72,8 @@ export class PodRecords {
 
   /** Every record that can be read. */
   async all(): Promise<PodRecord[]> {
-    const records = await Promise.all((await this.#names()).map((name) => this.#read(name)));
+    const names = (await this.#names()).filter(isFinished);
+    const records = await Promise.all(names.map((name) => this.#read(name)));
     return records.filter((record) => record !== undefined);
   }
 
@@ -83,16 +84,29 @@ export class PodRecords {
     await this.#fs.writeAtomic(path, formatRecord(record), 0o600);
   }
 
-  /** Removes the records that `isStale` picks and what is none; says how many. */
-  async prune(isStale: (record: PodRecord) => boolean): Promise<number> {
+  /**
+   * Removes the records that `isStale` picks and what is none; says how many. What an ADD is just writing
+   * is left alone, unless it is known that none is running.
+   */
+  async prune(
+    isStale: (record: PodRecord) => boolean,
+    unfinished: "unfinished too" | "finished only" = "finished only",
+  ): Promise<number> {
     let removed = 0;
     for (const name of await this.#names()) {
+      if (unfinished === "finished only" && !isFinished(name)) continue;
       const record = await this.#read(name);
       if (record !== undefined && !isStale(record)) continue;
       await this.#fs.remove(`${this.#dir}/${name}`);
       removed++;
     }
     return removed;
+  }
+
+  /** Removes all of them. */
+  async clear(): Promise<void> {
+    await this.prune(() => true, "unfinished too");
+    await this.#fs.remove(this.#dir);
   }
 
   async #names(): Promise<string[]> {
@@ -110,6 +124,11 @@ export class PodRecords {
     const record = parseRecord(text);
     return record?.network === this.network ? record : undefined;
   }
+}
+
+/** Whether a file is no temporary one of a write. */
+function isFinished(name: string): boolean {
+  return !name.startsWith(".");
 }
 
 /** Namespace and name together may be longer than a file's name. */

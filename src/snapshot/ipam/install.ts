@@ -1,0 +1,54 @@
+import { type Fs, isNotFound } from "../../platform/fs.ts";
+import { readConfDir } from "./conf_dir.ts";
+import { type FlannelNetwork, planConflist, PLUGIN } from "./conflist.ts";
+import type { IpamPaths } from "./ipam_paths.ts";
+import { renderShim } from "./shim.ts";
+
+/** What became of our config. */
+export type ConflistOutcome =
+  | { state: "written" | "unchanged"; file: string; network: FlannelNetwork }
+  /** flannel's is not there; `file` is ours, which stays. */
+  | { state: "absent"; file?: string; network?: FlannelNetwork }
+  | { state: "refused"; reason: string };
+
+interface Ports {
+  readonly fs: Fs;
+  readonly paths: IpamPaths;
+}
+
+/**
+ * Brings our config into line with flannel's: called at start and whenever the folder changed. Writes
+ * only what differs. The plugin must be installed before, or no pod would start.
+ */
+export async function reconcileConflist({ fs, paths }: Ports): Promise<ConflistOutcome> {
+  const dir = paths.confDir;
+  const files = await readConfDir(fs, dir);
+  const plan = planConflist(files);
+  if (plan.state !== "wanted") return plan;
+  const { file, text, remove, network } = plan;
+  const isThere = files.some((candidate) => candidate.name === file && candidate.text === text);
+  if (!isThere) await fs.writeAtomic(`${dir}/${file}`, text, 0o644);
+  for (const name of remove) await fs.remove(`${dir}/${name}`);
+  return { state: isThere ? "unchanged" : "written", file, network };
+}
+
+/**
+ * Installs the plugin: a script that starts `binary`. True when something was written.
+ *
+ * @param binary absolute path of the agent
+ */
+export async function installShim({ fs, paths }: Ports, binary: string): Promise<boolean> {
+  const path = `${paths.binDir}/${PLUGIN}`;
+  const text = renderShim(binary);
+  const found = await fs.readText(path).catch((error) => {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  });
+  if (found === text) {
+    await fs.chmod(path, 0o755);
+    return false;
+  }
+  if (!await fs.exists(paths.binDir)) await fs.mkdir(paths.binDir, 0o755);
+  await fs.writeAtomic(path, text, 0o755);
+  return true;
+}

@@ -1,0 +1,90 @@
+import type { FlannelNetwork } from "./conflist.ts";
+import { IpamNetwork, type IpamPorts, lockIpam } from "./ipam_network.ts";
+import type { StoreEntry } from "./ip_store.ts";
+import type { PodKey } from "./pod_key.ts";
+import type { PodRecord } from "./pod_records.ts";
+import { ScratchFiles } from "./scratch.ts";
+
+/** How long what nobody asks for is kept. */
+export interface OrphanLimits {
+  readonly holdTtlMs: number;
+  readonly recordTtlMs: number;
+}
+
+/** What was collected. */
+export interface CollectedOrphans {
+  /** Addresses freed: their container is known to nobody, or the file says nothing. */
+  freed: number;
+  /** Addresses of such containers that are held for the pod that last had them. */
+  held: number;
+  /** Holds that were too old. */
+  holds: number;
+  records: number;
+  /** Scratch files on which flannel CNI's DEL would have failed for ever. */
+  scratch: number;
+}
+
+/**
+ * Frees addresses that an unclean end left behind. **Only before the container runtime runs**: beside an
+ * ADD in flight, whose container is in no cache yet, it would free an address in use.
+ */
+export async function collectOrphans(
+  ports: IpamPorts,
+  { name, dataDir, scratchDir }: FlannelNetwork,
+  { holdTtlMs, recordTtlMs }: OrphanLimits,
+): Promise<CollectedOrphans> {
+  const { fs, paths, clock } = ports;
+  const network = new IpamNetwork(ports, name, dataDir);
+  const { store, records } = network;
+  const found: CollectedOrphans = { freed: 0, held: 0, holds: 0, records: 0, scratch: 0 };
+  const lock = await lockIpam(ports);
+  try {
+    const isOrphan = await orphanTest(network);
+    const claims = claimsOf(await records.all());
+    const oldestMs = clock.now() - holdTtlMs;
+    await store.edit(async () => {
+      for (const entry of await store.entries()) {
+        if (entry.owner.kind === "hold") {
+          if (entry.mtimeMs >= oldestMs) continue;
+          await store.free(entry.ip);
+          found.holds++;
+        } else if (await isOrphan(entry)) {
+          await store.free(entry.ip);
+          const pod = claims.get(entry.ip);
+          const held = pod !== undefined && await store.hold(entry.ip, pod);
+          found[held ? "held" : "freed"]++;
+        }
+      }
+    });
+    const used = new Set(await store.list());
+    found.records = await records.prune(
+      ({ ips, timeMs }) => timeMs < clock.now() - recordTtlMs && !ips.some((ip) => used.has(ip)),
+      "unfinished too",
+    );
+    found.scratch = await new ScratchFiles(fs, scratchDir ?? paths.scratch).removeBroken();
+  } finally {
+    lock[Symbol.dispose]();
+  }
+  return found;
+}
+
+/** Whether the container that an address belongs to is in nobody's books. */
+async function orphanTest(
+  network: IpamNetwork,
+): Promise<(entry: StoreEntry) => Promise<boolean>> {
+  const cached = new Set((await network.results.all()).map(({ containerID }) => containerID));
+  const recorded = new Map((await network.records.all()).map((rec) => [rec.containerID, rec]));
+  return async ({ owner }) => {
+    if (owner.kind !== "container") return owner.kind === "broken";
+    if (cached.has(owner.containerID)) return false;
+    // Should a container live all the same, its address is not free.
+    const record = recorded.get(owner.containerID);
+    return record === undefined || await network.lives(record) !== true;
+  };
+}
+
+/** Whose an address was last, where a record knows. */
+function claimsOf(records: readonly PodRecord[]): Map<string, PodKey> {
+  const sorted = records.toSorted((a, b) => a.timeMs - b.timeMs);
+  return new Map(sorted.flatMap(({ ips, pod }) => ips.map((ip) => [ip, pod] as const)));
+}
