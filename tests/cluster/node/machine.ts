@@ -27,7 +27,6 @@ const FIRST_PROCESS = `
     mount -t sysfs sys /sys
     mount --move /run /sys/fs/cgroup
   fi
-  mount --make-rshared /
   mount -t tmpfs run /run
   for folder; do
     if [ ! -d "$folder" ]; then
@@ -49,6 +48,7 @@ const FIRST_PROCESS = `
     fi
     mount --bind "$disk$folder" "$folder"
   done
+  mount --make-rshared /
   hostname "$host"
   echo "$pid"
   # Until the test closes the pipe, or is killed: then all that runs on the machine ends.
