@@ -161,6 +161,7 @@ export class EdgeHost implements AsyncDisposable {
 
   /** Plugs the cable into the LAN, or pulls it out. */
   async setCarrier(carrier: boolean): Promise<void> {
+    this.#nic = { ...this.#nic, carrier };
     await this.#options.lan.setCarrier(this.#port, carrier);
   }
 

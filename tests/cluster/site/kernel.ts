@@ -16,8 +16,8 @@ export interface LinkRow {
   readonly flags: readonly string[];
   readonly operstate: string;
   readonly linkinfo?: {
-    readonly info_kind?: string;
-    readonly info_data?: {
+    readonly "info_kind"?: string;
+    readonly "info_data"?: {
       readonly id: number;
       readonly local?: string;
       readonly local6?: string;
@@ -26,7 +26,7 @@ export interface LinkRow {
       readonly learning: boolean;
     };
   };
-  readonly addr_info: readonly {
+  readonly "addr_info": readonly {
     readonly family: string;
     readonly local: string;
     readonly prefixlen: number;
