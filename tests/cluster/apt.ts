@@ -12,6 +12,7 @@ import { run } from "./command.ts";
 const TOOLS = {
   ip: "iproute2",
   iptables: "iptables",
+  nft: "nftables",
   nice: "coreutils",
   openssl: "openssl",
   ss: "iproute2",

@@ -8,7 +8,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { installTools } from "./apt.ts";
 import {
   type Component,
   type ComponentName,
@@ -19,6 +20,12 @@ import {
 import { compile } from "./compile.ts";
 
 const HERE = import.meta.dirname!;
+
+/** What is not a module of somebody else's: programs of ours, and go.mod's beside the main ones. */
+const OWN_FOLDERS = ["asker", "cniruntime", "coredns", "flannel_cni", "flanneld", "informer"];
+
+/** Program to Debian package: the one that brings the headers of the C library too. */
+const C_COMPILER = { gcc: "build-essential" } as const;
 
 /** The built programs. */
 export interface Built {
@@ -70,27 +77,36 @@ async function build({ module, modfile, components }: Group, folder: string): Pr
   const goMod = await readFile(join(HERE, modfile), "utf8");
   const own = await mkdtemp(join(folder, "group-"));
   const packages = components.map((component) => component.package);
-  await compile({ packages, flags: flagsOf(goMod), modfile, folder: own, cwd });
+  const flags = flagsOf([
+    ...versionFlags(goMod),
+    ...await ownVersionFlags(join(cwd, modfile), components),
+  ]);
+  const cgo = components.some((component) => component.cgo);
+  if (cgo) await installTools(C_COMPILER);
+  await compile({ packages, flags, modfile, folder: own, cwd, cgo });
   for (const { name, builtAs } of components) {
     await rename(join(own, builtAs ?? name), join(folder, name));
   }
   await rm(own, { recursive: true });
 }
 
-function flagsOf(goMod: string): string[] {
-  return ["-trimpath", "-buildvcs=false", `-ldflags=-s -w ${versionFlags(goMod).join(" ")}`];
+function flagsOf(linker: readonly string[]): string[] {
+  return ["-trimpath", "-buildvcs=false", `-ldflags=${["-s", "-w", ...linker].join(" ")}`];
 }
 
 /** What decides the programs, as the name of their folder. */
 async function readKey(): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([flagsOf(await readFile(join(HERE, "go.mod"), "utf8")), COMPONENTS]));
+  const goMod = await readFile(join(HERE, "go.mod"), "utf8");
+  hash.update(JSON.stringify([flagsOf(versionFlags(goMod)), COMPONENTS]));
   for (const name of ["go.mod", "go.sum", "current.mod", "current.sum"]) {
     hash.update(await readFile(join(HERE, name)));
   }
-  for (const own of ["asker", "coredns", "informer"]) {
-    for (const name of (await readdir(join(HERE, own))).sort()) {
-      hash.update(name).update(await readFile(join(HERE, own, name)));
+  for (const own of OWN_FOLDERS) {
+    const entries = await readdir(join(HERE, own), { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    for (const path of files.map(({ parentPath, name }) => join(parentPath, name)).sort()) {
+      hash.update(relative(HERE, path)).update(await readFile(path));
     }
   }
   return hash.digest("hex").slice(0, 16);
@@ -106,6 +122,20 @@ function versionFlags(goMod: string): string[] {
   return VERSION_PACKAGES.flatMap((path) =>
     Object.entries(values).map(([name, value]) => `-X ${path}.${name}=${value}`)
   );
+}
+
+/** The same for those who name a variable of theirs. */
+async function ownVersionFlags(
+  modfile: string,
+  components: readonly Component[],
+): Promise<string[]> {
+  const goMod = await readFile(modfile, "utf8");
+  return components.flatMap(({ version }) => {
+    if (version === undefined) return [];
+    const found = new RegExp(`^\\s*(?:require )?${version.module} (v\\S+)`, "m").exec(goMod);
+    if (!found) throw new SyntaxError(`Cannot find the version of ${version.module} in ${modfile}`);
+    return [`-X ${version.variable}=${found[1]}`];
+  });
 }
 
 function groupsOfComponents(): Group[] {

@@ -14,6 +14,8 @@ export interface Compilation {
   readonly modfile: string;
   readonly folder: string;
   readonly cwd: string;
+  /** Whether any of them holds C; default false. */
+  readonly cgo?: boolean;
 }
 
 /** Lines of the compiler kept for the error message. */
@@ -33,7 +35,7 @@ export async function compile(compilation: Compilation): Promise<void> {
       ...["-o", `${compilation.folder}/`, ...compilation.packages],
     ],
     cwd: compilation.cwd,
-    env: goEnvironment(),
+    env: goEnvironment(compilation.cgo),
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -57,9 +59,13 @@ export async function compile(compilation: Compilation): Promise<void> {
 }
 
 /** Also the step that downloads the modules, and the first to find that Go is missing. */
-async function countPackages({ packages, modfile, cwd }: Compilation): Promise<number> {
+async function countPackages({ packages, modfile, cwd, cgo }: Compilation): Promise<number> {
   progress("resolving modules");
-  const { code, stdout, stderr } = await listPackages([`-modfile=${modfile}`, ...packages], cwd);
+  const { code, stdout, stderr } = await listPackages(
+    [`-modfile=${modfile}`, ...packages],
+    cwd,
+    cgo,
+  );
   const decoder = new TextDecoder();
   if (code !== 0) {
     const last = decoder.decode(stderr).trimEnd().split("\n").slice(-KEPT_LINES).join("\n");
@@ -71,10 +77,11 @@ async function countPackages({ packages, modfile, cwd }: Compilation): Promise<n
 async function listPackages(
   flagsAndPackages: readonly string[],
   cwd: string,
+  cgo: boolean | undefined,
 ): Promise<Deno.CommandOutput> {
   const args = ["list", "-deps", ...flagsAndPackages];
   try {
-    return await new Deno.Command("go", { args, cwd, env: goEnvironment(), stdin: "null" })
+    return await new Deno.Command("go", { args, cwd, env: goEnvironment(cgo), stdin: "null" })
       .output();
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
@@ -87,8 +94,8 @@ async function listPackages(
 }
 
 /** The caller's GOFLAGS and workspace would change what is built behind the cache key's back. */
-function goEnvironment(): Record<string, string> {
-  return { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" };
+function goEnvironment(cgo = false): Record<string, string> {
+  return { CGO_ENABLED: cgo ? "1" : "0", GOFLAGS: "-mod=readonly", GOWORK: "off" };
 }
 
 function since(started: number): string {

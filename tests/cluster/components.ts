@@ -15,10 +15,15 @@ export interface Component {
   readonly modfile?: string;
   /** What `go build` calls the program, where that is not the component's name. */
   readonly builtAs?: string;
+  /** A module whose version the linker puts into a variable; Kubernetes has its own way. */
+  readonly version?: { readonly module: string; readonly variable: string };
+  /** Holds C, so it takes a C compiler. */
+  readonly cgo?: boolean;
 }
 
-// To come, for the node's side: k8s.io/kubernetes/cmd/kube-scheduler, flanneld
-// with its CNI plugin.
+const CNI_PLUGINS = "github.com/containernetworking/plugins/plugins";
+
+// To come, for the node's side: k8s.io/kubernetes/cmd/kube-scheduler.
 const TABLE = {
   "etcd": { package: "go.etcd.io/etcd/server/v3", builtAs: "server" },
   "kube-apiserver": { package: "k8s.io/kubernetes/cmd/kube-apiserver" },
@@ -35,6 +40,23 @@ const TABLE = {
   "informer": { package: "./informer" },
   "informer-current": { package: "./informer", modfile: "current.mod", builtAs: "informer" },
   "asker": { package: "./asker" },
+  "flanneld": {
+    package: "github.com/flannel-io/flannel",
+    module: "flanneld",
+    builtAs: "flannel",
+    version: {
+      module: "github.com/flannel-io/flannel",
+      variable: "github.com/flannel-io/flannel/pkg/version.Version",
+    },
+    cgo: true,
+  },
+  // The CNI plugin, as it was before it moved to a repository of its own.
+  "flannel": { package: `${CNI_PLUGINS}/meta/flannel`, module: "flannel_cni" },
+  "bridge": { package: `${CNI_PLUGINS}/main/bridge`, module: "cniruntime" },
+  "host-local": { package: `${CNI_PLUGINS}/ipam/host-local`, module: "cniruntime" },
+  "loopback": { package: `${CNI_PLUGINS}/main/loopback`, module: "cniruntime" },
+  "portmap": { package: `${CNI_PLUGINS}/meta/portmap`, module: "cniruntime" },
+  "cniruntime": { package: ".", module: "cniruntime" },
 } satisfies Record<string, Component>;
 
 /** Name of a component, and of its program in the cache. */

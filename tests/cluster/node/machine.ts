@@ -1,12 +1,12 @@
 /**
  * The machine that a node is: processes, mounts, host name and `/run` of its own, on disks that outlive
- * its power. The network is that of the test, where the agent runs.
+ * its power. The network is that of the test, where the agent runs, or one of its own.
  *
  * @module
  */
 
-import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Cgroup } from "./cgroup.ts";
 import { type CommandOptions, type CommandResult, run } from "../command.ts";
 import { TextLineStream } from "../lines.ts";
@@ -16,14 +16,39 @@ import { Process } from "../process.ts";
 /** What the first process does: the shell of {@linkcode Machine.boot} after it has said its pid. */
 const FIRST_PROCESS = `
   set -e
-  disk=$1 host=$2
+  disk=$1 host=$2 network=$3
+  shift 3
   # Read before /proc is that of the new namespace, so it is the pid that the test sees.
   read -r pid _ </proc/self/stat
   mount -t proc proc /proc
-  mount --make-rshared /
+  if [ "$network" = own ]; then
+    # Its /sys/class/net shows the devices of the namespace in which it is mounted.
+    mount --rbind /sys/fs/cgroup /run
+    mount -t sysfs sys /sys
+    mount --move /run /sys/fs/cgroup
+  fi
   mount -t tmpfs run /run
-  mount --bind "$disk/lib" /var/lib
-  mount --bind "$disk/log" /var/log
+  for folder; do
+    if [ ! -d "$folder" ]; then
+      # Nothing is made on the test's own disk: the parent gets a copy that has it.
+      parent=\${folder%/*}
+      mkdir /run/parent
+      mount --bind "$parent" /run/parent
+      mount -t tmpfs parent "$parent"
+      for entry in /run/parent/*; do
+        copy=$parent/\${entry##*/}
+        if [ -L "$entry" ]; then cp -P "$entry" "$copy"
+        elif [ -d "$entry" ]; then mkdir "$copy"; mount --rbind "$entry" "$copy"
+        elif [ -f "$entry" ]; then touch "$copy"; mount --bind "$entry" "$copy"
+        fi
+      done
+      umount /run/parent
+      rmdir /run/parent
+      mkdir "$folder"
+    fi
+    mount --bind "$disk$folder" "$folder"
+  done
+  mount --make-rshared /
   hostname "$host"
   echo "$pid"
   # Until the test closes the pipe, or is killed: then all that runs on the machine ends.
@@ -32,11 +57,15 @@ const FIRST_PROCESS = `
 
 /** Where a machine keeps what it keeps, and what it is called. */
 export interface MachineOptions {
-  /** Its `lib` and `log` are the machine's `/var/lib` and `/var/log`. */
+  /** Holds the machine's own folders by their paths. */
   readonly disk: string;
   readonly hostname: string;
-  /** Names its control group. */
-  readonly id: string;
+  /** Names its control group; without it there is none. */
+  readonly id?: string;
+  /** Folders on the disk, and what they hold at first; default `/var/lib` and `/var/log`, empty. */
+  readonly folders?: Readonly<Record<string, "empty" | "copy">>;
+  /** Whether the network is the machine's own: another at each boot, with nothing but `lo`. */
+  readonly ownNetwork?: boolean;
 }
 
 /** What there is of a machine while it is on. */
@@ -44,39 +73,61 @@ interface Power {
   readonly first: Deno.ChildProcess;
   /** The first process, as the test sees it. */
   readonly pid: number;
-  readonly cgroup: Cgroup;
+  readonly cgroup: Cgroup | undefined;
 }
 
 /** A machine that may be switched on and off; off at first. */
 export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions;
+  readonly #folders: Readonly<Record<string, "empty" | "copy">>;
   #power: Power | undefined;
 
   constructor(options: MachineOptions) {
     this.#options = options;
+    this.#folders = options.folders ?? { "/var/lib": "empty", "/var/log": "empty" };
+  }
+
+  /** Whether the power is on. */
+  get isOn(): boolean {
+    return this.#power !== undefined;
+  }
+
+  /** The first process, as the test sees it: names the machine's namespaces. */
+  get pid(): number {
+    if (!this.#power) throw new Error("Cannot find the first process: the machine is off");
+    return this.#power.pid;
   }
 
   /** The control group for what the kubelet starts; it ends with the power. */
   get cgroup(): string {
-    return Cgroup.pathOf(this.#options.id);
+    const { id } = this.#options;
+    if (id === undefined) throw new Error("Cannot name the control group: the machine has none");
+    return Cgroup.pathOf(id);
   }
 
-  /** Path on the test's side of a file in `/var/lib` or `/var/log`. */
+  /** Path on the test's side of a file on the disk, or of any other while the machine is on. */
   outside(path: string): string {
-    return join(this.#options.disk, path.replace(/^\/var\//, ""));
+    const isOnDisk = Object.keys(this.#folders).some((each) => `${path}/`.startsWith(`${each}/`));
+    return isOnDisk ? join(this.#options.disk, path) : `/proc/${this.pid}/root${path}`;
   }
 
   /** Switches the power on. */
   async boot(): Promise<void> {
     if (this.#power) throw new Error("Cannot boot: the machine is on");
-    const { disk, hostname, id } = this.#options;
-    for (const name of ["lib", "log"]) await mkdir(join(disk, name), { recursive: true });
+    const { disk, hostname, id, ownNetwork = false } = this.#options;
+    for (const [path, content] of Object.entries(this.#folders)) {
+      if (content === "copy") await copyOnce(path, join(disk, path));
+      else await mkdir(join(disk, path), { recursive: true });
+    }
     const log = join(disk, "machine.log");
+    const network = ownNetwork ? "own" : "shared";
     const first = new Deno.Command("sh", {
       args: [
         ...["-c", 'log=$1; shift; exec 2>>"$log" "$@"', "sh", log, "unshare"],
         ...["--mount", "--propagation=private", "--pid", "--uts", "--ipc"],
-        ...["--fork", "--kill-child", "sh", "-c", FIRST_PROCESS, "sh", disk, hostname],
+        ...(ownNetwork ? ["--net"] : []),
+        ...["--fork", "--kill-child", "sh", "-c", FIRST_PROCESS, "sh", disk, hostname, network],
+        ...Object.keys(this.#folders),
       ],
       stdin: "piped",
       stdout: "piped",
@@ -86,7 +137,8 @@ export class Machine implements AsyncDisposable {
     const { value } = await lines.read();
     if (value === undefined) throw new Error(`Cannot boot: ${await readFile(log, "utf8")}`);
     await lines.cancel();
-    this.#power = { first, pid: Number(value), cgroup: await Cgroup.create(id) };
+    const cgroup = id === undefined ? undefined : await Cgroup.create(id);
+    this.#power = { first, pid: Number(value), cgroup };
   }
 
   /** Kills all processes at once and forgets mounts and `/run`; the disks stay. */
@@ -98,12 +150,17 @@ export class Machine implements AsyncDisposable {
     Deno.kill(power.pid, "SIGKILL");
     await power.first.status;
     await power.first.stdin.close().catch(() => {});
-    await power.cgroup[Symbol.asyncDispose]();
+    await power.cgroup?.[Symbol.asyncDispose]();
   }
 
   /** Runs a command on the machine. */
   run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult> {
     return run([...this.#enter(), ...argv], options);
+  }
+
+  /** The command line of a program on the machine, for those who want its pipes. */
+  command(argv: readonly string[]): string[] {
+    return [...this.#enter(), ...argv];
   }
 
   /** Starts a service; its log is `/var/log/<name>.log`. */
@@ -123,8 +180,19 @@ export class Machine implements AsyncDisposable {
 
   #enter(): string[] {
     if (!this.#power) throw new Error("Cannot run anything: the machine is off");
-    return ["nsenter", `--target=${this.#power.pid}`, "--mount", "--pid", "--uts", "--ipc", "--"];
+    const network = this.#options.ownNetwork ? ["--net"] : [];
+    return [
+      ...["nsenter", `--target=${this.#power.pid}`],
+      ...["--mount", "--pid", "--uts", "--ipc", ...network, "--"],
+    ];
   }
+}
+
+/** Copies a folder with owners and times, unless that was done before. */
+async function copyOnce(from: string, to: string): Promise<void> {
+  if (await stat(to).then(() => true, () => false)) return;
+  await mkdir(dirname(to), { recursive: true });
+  await run(["cp", "--archive", from, to]);
 }
 
 /** A long-running process on a machine. */
