@@ -82,6 +82,53 @@ const print = buildCommand<ConfigFlags & { output: "yaml" | "json" }, [], AgentC
   docs: { brief: "Print the configuration in effect: file, environment, flags and defaults" },
 });
 
+const SNAPSHOT_FLAGS = { ...CONFIG_FLAGS, output: OUTPUT_FLAG };
+
+const snapshot = buildRouteMap<string, AgentContext>({
+  routes: {
+    run: buildCommand<ConfigFlags, [], AgentContext>({
+      loader: async () => (await import("./run_agent.ts")).snapshotCommand,
+      parameters: { flags: CONFIG_FLAGS },
+      docs: { brief: "Run that module alone: keep the network on disk, and as it was" },
+    }),
+    save: buildCommand<ConfigFlags & OutputFlags, [], AgentContext>({
+      loader: async () => (await import("./snapshot_commands.ts")).saveCommand,
+      parameters: { flags: SNAPSHOT_FLAGS },
+      docs: { brief: "Take a snapshot now; exit 1 when the network is not as it should be" },
+    }),
+    restore: buildCommand<ConfigFlags & OutputFlags & { dryRun: boolean }, [], AgentContext>({
+      loader: async () => (await import("./snapshot_commands.ts")).restoreCommand,
+      parameters: {
+        flags: {
+          ...SNAPSHOT_FLAGS,
+          dryRun: { kind: "boolean", default: false, brief: "Only show what would be done" },
+        },
+      },
+      docs: {
+        brief: "Put the network back as it was kept last",
+        fullDescription:
+          "Puts flannel's devices, neighbours, FDB and routes back as they were kept " +
+          "last, writes subnet.env, and frees addresses of pods that are lost. Run at boot, before " +
+          "the container runtime; harmless at any other time. What can't be done yet is done by " +
+          '"edge-agent run" later.',
+      },
+    }),
+    show: buildCommand<ConfigFlags & OutputFlags, [], AgentContext>({
+      loader: async () => (await import("./snapshot_commands.ts")).showCommand,
+      parameters: { flags: SNAPSHOT_FLAGS },
+      docs: { brief: "Show what was kept last" },
+    }),
+    leave: buildCommand<ConfigFlags & OutputFlags, [], AgentContext>({
+      loader: async () => (await import("./snapshot_commands.ts")).leaveCommand,
+      parameters: { flags: SNAPSHOT_FLAGS },
+      docs: {
+        brief: "Give pods' addresses back to host-local alone: before the agent is removed",
+      },
+    }),
+  },
+  docs: { brief: "Keep the node's network over a reboot" },
+});
+
 const version = buildCommand<OutputFlags, [], AgentContext>({
   loader: async () => (await import("./version_command.ts")).versionCommand,
   parameters: { flags: { output: OUTPUT_FLAG } },
@@ -93,6 +140,7 @@ export const routes = buildRouteMap<string, AgentContext>({
   routes: {
     run,
     proxy,
+    snapshot,
     demo,
     config: buildRouteMap<string, AgentContext>({
       routes: { check, print },

@@ -49,7 +49,7 @@ export async function applyConfig(
     if (own.length === 0) continue;
     try {
       await module.reload(next[section]);
-      effective[section] = next[section];
+      Object.assign(effective, { [section]: next[section] });
       applied.push(...own);
     } catch (error) {
       logger.error("module keeps its configuration", {

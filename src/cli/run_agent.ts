@@ -35,6 +35,14 @@ export async function proxyCommand(this: AgentContext, flags: ConfigFlags): Prom
   });
 }
 
+/** `edge-agent snapshot run`. */
+export async function snapshotCommand(this: AgentContext, flags: ConfigFlags): Promise<void> {
+  await runAgent(this.host, flags, ({ config, path }) => {
+    if (config.snapshot !== undefined) return ["snapshot"];
+    throw new UsageError(`${path} has no section "snapshot": add one, if only "snapshot: {}"`);
+  });
+}
+
 /** Runs modules until a signal; `choose` says which. */
 async function runAgent(
   host: Host,

@@ -2,12 +2,15 @@ import type { Registry } from "prom-client";
 import type { DemoAgent, DemoAgentOptions } from "../demo/mod.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Module } from "../kernel/module.ts";
+import { createExec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { Host } from "../platform/host.ts";
+import type { Proxy } from "../proxy/mod.ts";
 import { createAdmin } from "../telemetry/admin.ts";
 import { moduleLogger } from "../telemetry/logger.ts";
 import { addModuleMetrics, addProcessMetrics } from "../telemetry/metrics.ts";
 import type { AgentConfig, ModuleName } from "./agent_config.ts";
+import { linkFor, snapshotConfig } from "./snapshot_wiring.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** What all modules are made with. */
@@ -61,6 +64,7 @@ export async function wireModules(
   });
   wired.push({ module: admin });
 
+  let proxy: Proxy | undefined;
   for (const section of enabled) {
     switch (section) {
       case "proxy": {
@@ -71,8 +75,24 @@ export async function wireModules(
         const logger = moduleLogger("proxy");
         const credentialsDir = host.env().CREDENTIALS_DIRECTORY;
         const ports = { clock, fs, logger, registry, stateDir, random, credentialsDir };
-        const module = createProxy(config.proxy, ports);
-        wired.push({ module, section });
+        proxy = createProxy(config.proxy, ports);
+        wired.push({ module: proxy, section });
+        break;
+      }
+      case "snapshot": {
+        if (config.snapshot === undefined) break;
+        const { createSnapshot } = await import("../snapshot/mod.ts");
+        const section = snapshotConfig(config, config.snapshot);
+        const module = createSnapshot(section, {
+          ...{ clock, fs, registry, stateDir: config.stateDir },
+          exec: createExec(),
+          logger: moduleLogger("snapshot"),
+          hostname: () => host.hostname(),
+          program: host.program,
+          random: () => host.random(),
+          link: linkFor(section, proxy, clock),
+        });
+        wired.push({ module, section: "snapshot" });
         break;
       }
       default:

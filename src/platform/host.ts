@@ -1,4 +1,5 @@
 import { resolve } from "node:path/posix";
+import { fileURLToPath as fromFileUrl } from "node:url";
 
 /** The runtime that executes the agent. */
 export interface Runtime {
@@ -13,6 +14,8 @@ export interface Runtime {
 export interface Host {
   readonly pid: number;
   readonly runtime: Runtime;
+  /** How this program is started again: its path, and the first arguments if it is not compiled. */
+  readonly program: readonly [string, ...string[]];
   hostname(): string;
   env(): Record<string, string>;
   /** Makes a path given on the command line absolute. */
@@ -45,6 +48,12 @@ export function createHost(): Host {
       v8: Deno.version.v8,
       os: Deno.build.os,
       arch: Deno.build.arch,
+    },
+    get program() {
+      const path = Deno.execPath();
+      return Deno.build.standalone
+        ? [path] as const
+        : [path, "run", "-A", fromFileUrl(Deno.mainModule)] as const;
     },
     noColor: Deno.noColor,
     hostname: () => Deno.hostname(),

@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import { errorMessage, UsageError } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
 import type { ProxyConfig } from "./config.ts";
+import type { LinkState } from "./link/link_state.ts";
 import { createProxyMetrics, type ProxyMetrics } from "./metrics.ts";
 import { createServerMetrics } from "./link/server_metrics.ts";
 import { proxyStatus } from "./proxy_status.ts";
@@ -17,6 +18,10 @@ export interface ProxyPorts extends Omit<ServingPorts, "metrics"> {
 export interface Proxy extends Module {
   /** `https://host:port` of the TLS listener; only after `start`. */
   readonly url: string;
+  /** Whether the cloud can be reached; undefined while the proxy is not started. */
+  readonly link: LinkState | undefined;
+  /** Calls `listener` after the link's state changed; the result ends it. */
+  subscribeLink(listener: () => void): () => void;
 }
 
 /** Constructs the proxy; nothing is opened before `start`. */
@@ -28,6 +33,7 @@ class LiteApiserver implements Proxy {
   readonly name = "proxy";
   readonly #ports: ProxyPorts;
   readonly #metrics: ProxyMetrics;
+  readonly #linkListeners = new Set<() => void>();
   #config: ProxyConfig;
   #running: RunningProxy | undefined;
 
@@ -46,8 +52,21 @@ class LiteApiserver implements Proxy {
     return this.#running?.url ?? "";
   }
 
+  get link(): LinkState | undefined {
+    return this.#running?.uplink.servers.state;
+  }
+
+  subscribeLink(listener: () => void): () => void {
+    this.#linkListeners.add(listener);
+    return () => void this.#linkListeners.delete(listener);
+  }
+
   async start(): Promise<void> {
     this.#running = await startProxy(this.#config, { ...this.#ports, metrics: this.#metrics });
+    const tell = () => this.#linkListeners.forEach((listener) => listener());
+    // It ends with what it listens to.
+    this.#running.uplink.servers.subscribe(tell);
+    tell();
   }
 
   /**

@@ -31,5 +31,26 @@ export const SnapshotConfig = z.strictObject({
    * set, that of the proxy's identity `kubelet`.
    */
   podsKubeconfig: z.optional(FilePath),
+  /**
+   * `/status` of the agent whose proxy knows whether the cloud can be reached, where that is another process:
+   * `http://127.0.0.1:51004/status`.
+   */
+  linkStatus: z.optional(
+    z.url({ protocol: /^http$/, error: "must be a URL like http://127.0.0.1:51004/status" }),
+  ),
+  /** Pods get the addresses back that they had. */
+  ipam: z.prefault(
+    z.strictObject({
+      /** Puts a CNI config before flannel's that differs only in its IPAM plugin: this agent. */
+      sticky: z.prefault(z.boolean(), true),
+      /** Where the container runtime looks for CNI configs. */
+      confDir: z.prefault(FilePath, "/etc/cni/net.d"),
+      /** Where it looks for CNI plugins. */
+      binDir: z.prefault(FilePath, "/opt/cni/bin"),
+      /** How long the address of a pod that does not come back is held for it. */
+      holdTtl: z.prefault(Interval, "7d"),
+    }),
+    {},
+  ),
 });
 export type SnapshotConfig = z.output<typeof SnapshotConfig>;

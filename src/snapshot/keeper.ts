@@ -2,11 +2,12 @@ import type { Logger } from "@logtape/logtape";
 import { errorMessage } from "../kernel/errors.ts";
 import { runOperations } from "./apply.ts";
 import type { Archive } from "./archive.ts";
+import { capture } from "./capture.ts";
 import { collect, type Observation } from "./collect.ts";
 import type { LinkPort } from "./link_port.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
-import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
+import type { NodeKnowledge } from "./next_network.ts";
 import type { NodeFacts } from "./node_facts.ts";
 import { formatOperation } from "./operation.ts";
 import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
@@ -169,21 +170,16 @@ export class Keeper {
   }
 
   async #save(seen: Observation): Promise<void> {
-    const { clock, archive, metrics } = this.#ports;
-    const next = nextNetwork(this.#network, seen, this.#knowledge(), this.#own.name);
-    if (next.state === "keep") return this.#enter({ state: "degraded", why: next.why });
-    const { network } = next;
-    if (JSON.stringify(network) !== JSON.stringify(this.#newest?.network)) {
-      const snapshot: Snapshot = {
-        node: this.#own,
-        bootId: this.#bootId,
-        takenAt: new Date(clock.now()).toISOString(),
-        generation: (this.#newest?.generation ?? 0) + 1,
-        network,
-      };
-      await archive.save(snapshot);
-      metrics.saved.inc();
-      this.#take(snapshot);
+    const former = { snapshot: this.#newest, network: this.#network };
+    const captured = await capture(seen, former, this.#knowledge(), {
+      ...this.#ports,
+      own: this.#own,
+      bootId: this.#bootId,
+    });
+    if (captured.state === "degraded") return this.#enter(captured);
+    if (captured.written) {
+      this.#ports.metrics.saved.inc();
+      this.#take(captured.snapshot);
     }
     this.#enter({ state: "kept" });
   }

@@ -9,6 +9,8 @@ export interface LinkPort {
   readonly state: LinkState;
   /** Calls `listener` after the state changed; the result ends it. */
   subscribe(listener: () => void): () => void;
+  /** Finds out until `signal` aborts, where nobody tells by himself. Never rejects. */
+  run?(signal: AbortSignal): Promise<void>;
 }
 
 /** Of a node where nobody knows. */

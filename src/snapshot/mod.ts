@@ -1,4 +1,5 @@
 import type { Logger } from "@logtape/logtape";
+import { dirname } from "node:path/posix";
 import type { Registry } from "prom-client";
 import { Alarm } from "../kernel/alarm.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -8,16 +9,19 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { watchDirectories } from "../platform/watch.ts";
 import { Archive } from "./archive.ts";
+import { type ClusterView, viewNodes, viewPods } from "./cluster_view.ts";
 import { NETWORK_PATHS } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
+import type { Program } from "./ipam/shim.ts";
 import { Keeper } from "./keeper.ts";
 import { checkIproute } from "./kernel_state.ts";
 import type { LinkPort } from "./link_port.ts";
 import { createSnapshotMetrics, type SnapshotMetrics } from "./metrics.ts";
-import { createNodeInformer, type NodeInformer } from "./node_informer.ts";
+import type { NodeFacts } from "./node_facts.ts";
 import { readBootId, readNodeIdentity } from "./node_identity.ts";
 import type { PeerNotices } from "./peer_notice.ts";
 import { snapshotStatus } from "./status.ts";
+import { StickyIps } from "./sticky_ips.ts";
 
 /** What the module needs from the outside. */
 export interface SnapshotPorts {
@@ -29,6 +33,8 @@ export interface SnapshotPorts {
   /** Directory (0700) for the snapshots. */
   stateDir: string;
   hostname: () => string;
+  /** How the agent is started by others. */
+  program: Program;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
   link: LinkPort;
@@ -40,14 +46,23 @@ export function createSnapshot(config: SnapshotConfig, ports: SnapshotPorts): Mo
   return new SnapshotModule(config, ports);
 }
 
+/** What the cluster said may be as old as the outage when the link comes back: it is not relied on before, ms. */
+const SETTLED_MS = 60_000;
+
 class SnapshotModule implements Module {
   readonly name = "snapshot";
   readonly #ports: SnapshotPorts;
   readonly #config: SnapshotConfig;
   readonly #metrics: SnapshotMetrics;
   readonly #alarm: Alarm;
+  readonly #sticky: StickyIps;
+  /** Why nothing can be done on this host. */
+  #unable: string | undefined;
   #keeper: Keeper | undefined;
-  #nodes: NodeInformer | undefined;
+  #nodes: ClusterView<NodeFacts> | undefined;
+  #pods: ClusterView<string> | undefined;
+  /** Monotonic ms; undefined while the link is not up. */
+  #upSinceMs: number | undefined;
   #stack = new AsyncDisposableStack();
 
   constructor(config: SnapshotConfig, ports: SnapshotPorts) {
@@ -55,21 +70,38 @@ class SnapshotModule implements Module {
     this.#ports = ports;
     this.#metrics = createSnapshotMetrics(ports.registry);
     this.#alarm = new Alarm(ports.clock);
+    this.#sticky = new StickyIps(config.ipam, ports);
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { fs, exec, stateDir, logger, link, hostname, notices } = this.#ports;
-    await checkIproute(exec);
+    const { fs, exec, stateDir, logger, link, hostname, notices, clock } = this.#ports;
+    const { nodesKubeconfig, podsKubeconfig, nodeName = hostname() } = this.#config;
+    try {
+      await checkIproute(exec);
+    } catch (error) {
+      // The other modules, the node's API above all, have nothing to do with it.
+      this.#unable = errorMessage(error);
+      logger.error("can not look after the network", { error: this.#unable });
+      return;
+    }
     await fs.mkdir(stateDir, 0o700);
-    const own = await readNodeIdentity(fs, this.#config.nodeName ?? hostname());
-    const wake = () => this.#alarm.ring();
-    const nodes = this.#openNodes(wake);
+    const own = await readNodeIdentity(fs, nodeName);
+    const changed = () => this.#alarm.ring();
+    const ports = { ...this.#ports, changed };
+    if (nodesKubeconfig !== undefined) {
+      this.#nodes = this.#stack.use(viewNodes(nodesKubeconfig, ports));
+    }
+    if (podsKubeconfig !== undefined) {
+      // It changes all the time, and nothing is urgent about it.
+      const quiet = { ...ports, changed: () => {} };
+      this.#pods = this.#stack.use(viewPods(podsKubeconfig, nodeName, quiet));
+    }
     const keeper = new Keeper(
       {
         ...this.#ports,
         metrics: this.#metrics,
         archive: new Archive(fs, stateDir, own),
-        nodes: () => nodes?.objects,
+        nodes: () => this.#nodes?.objects,
       },
       own,
       await readBootId(exec),
@@ -77,20 +109,28 @@ class SnapshotModule implements Module {
     await keeper.open();
     this.#keeper = keeper;
 
-    const stop = new AbortController();
-    const abort = () => stop.abort();
-    signal.addEventListener("abort", abort, { once: true });
-    this.#stack.defer(link.subscribe(wake));
+    const followLink = () => {
+      if (link.state !== "up") this.#upSinceMs = undefined;
+      else this.#upSinceMs ??= clock.monotonic();
+      changed();
+    };
+    followLink();
+    this.#stack.defer(link.subscribe(followLink));
     if (notices !== undefined) {
       this.#stack.defer(notices.subscribe((notice) => {
         keeper.notice(notice);
-        wake();
+        changed();
       }));
     }
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    signal.addEventListener("abort", abort, { once: true });
     const background = Promise.all([
       this.#run(keeper, stop.signal),
-      this.#watchKernel(wake, stop.signal),
-      nodes?.run(stop.signal),
+      this.#watchKernel(changed, stop.signal),
+      this.#nodes?.run(stop.signal),
+      this.#pods?.run(stop.signal),
+      link.run?.(stop.signal),
     ]);
     this.#stack.defer(async () => {
       signal.removeEventListener("abort", abort);
@@ -104,6 +144,7 @@ class SnapshotModule implements Module {
   }
 
   notReady(): string | undefined {
+    if (this.#unable !== undefined) return this.#unable;
     const state = this.#keeper?.state ?? { state: "starting" };
     switch (state.state) {
       case "starting":
@@ -120,12 +161,14 @@ class SnapshotModule implements Module {
   }
 
   status(): Record<string, unknown> {
+    if (this.#unable !== undefined) return { state: "failed", why: this.#unable };
     if (this.#keeper === undefined) return { state: "starting" };
     const { link, notices } = this.#ports;
     return snapshotStatus(this.#keeper, {
       link: link.state,
       nodes: this.#nodes?.objects?.length,
       peersAreTold: notices !== undefined,
+      stickyIps: this.#sticky.state,
     });
   }
 
@@ -136,41 +179,39 @@ class SnapshotModule implements Module {
     this.#keeper = undefined;
   }
 
-  #openNodes(changed: () => void): NodeInformer | undefined {
-    const { nodesKubeconfig: path } = this.#config;
-    if (path === undefined) return undefined;
-    const nodes = createNodeInformer(path, { ...this.#ports, changed });
-    this.#stack.use(nodes);
-    this.#nodes = nodes;
-    return nodes;
-  }
-
   /** Restores at the start, then looks when something changed, and now and then. */
   async #run(keeper: Keeper, signal: AbortSignal): Promise<void> {
-    const { clock, link, logger } = this.#ports;
-    const { underlayWait, interval, verifyInterval, debounce } = this.#config;
-    try {
-      await keeper.restore(underlayWait, signal);
-    } catch (error) {
-      logger.error("can not put the network back", { error: errorMessage(error) });
-    }
-    const watched = [
-      NETWORK_PATHS.subnetEnv.replace(/\/[^/]*$/, ""),
-      NETWORK_PATHS.results,
-      NETWORK_PATHS.cniConfDir,
-    ];
-    const { fs } = this.#ports;
+    const { clock, link, fs } = this.#ports;
+    const { underlayWait, interval, verifyInterval, debounce, ipam } = this.#config;
+    const directories = [dirname(NETWORK_PATHS.subnetEnv), NETWORK_PATHS.results, ipam.confDir];
     using watch = watchDirectories([], () => this.#alarm.ring());
+    await this.#sticky.reconcile();
+    await this.#restore(keeper, underlayWait, signal);
     while (!signal.aborted) {
-      watch.extend(watched.map((path) => fs.resolve(path)));
+      watch.extend(directories.map((path) => fs.resolve(path)));
       await keeper.pass(signal);
-      const rung = await this.#alarm.sleep(
-        link.state === "up" ? interval : verifyInterval,
-        signal,
-      );
+      await this.#sticky.reconcile();
+      await this.#forgetPods();
+      const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
-      if (rung) await clock.sleep(debounce, signal);
+      if (await this.#alarm.sleep(period, signal)) await clock.sleep(debounce, signal);
     }
+  }
+
+  async #restore(keeper: Keeper, waitMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      await keeper.restore(waitMs, signal);
+    } catch (error) {
+      this.#ports.logger.error("can not put the network back", { error: errorMessage(error) });
+    }
+  }
+
+  async #forgetPods(): Promise<void> {
+    const { clock } = this.#ports;
+    const pods = this.#pods?.objects;
+    const upSinceMs = this.#upSinceMs ?? Infinity;
+    if (pods === undefined || clock.monotonic() - upSinceMs < SETTLED_MS) return;
+    await this.#sticky.forget(new Set(pods), clock.now() - SETTLED_MS);
   }
 
   /** Follows what the kernel tells of links, addresses and routes. */

@@ -1,13 +1,15 @@
 import type { Keeper } from "./keeper.ts";
 import type { LinkState } from "./link_port.ts";
+import type { StickyIpsState } from "./sticky_ips.ts";
 
 /** What `/status` shows of the module. */
 export function snapshotStatus(
   keeper: Keeper,
-  { link, nodes, peersAreTold }: {
+  { link, nodes, peersAreTold, stickyIps }: {
     link: LinkState;
     nodes: number | undefined;
     peersAreTold: boolean;
+    stickyIps: StickyIpsState;
   },
 ): Record<string, unknown> {
   const { state, newest, refused } = keeper;
@@ -17,6 +19,7 @@ export function snapshotStatus(
     link,
     // Whether other nodes hear of a changed address while the cloud is away.
     peersAreTold,
+    stickyIps,
     nodes,
     snapshot: newest && {
       generation: newest.generation,

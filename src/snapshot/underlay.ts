@@ -7,7 +7,6 @@ const OVERHEAD_BYTES = { 4: 50, 6: 70 };
 
 /** How the interface that a vxlan device stands on was found again. */
 export type UnderlayChange =
-  | { change: "none" }
   | { change: "renamed"; from: string; to: string }
   /** DHCP gave another address: the other nodes don't know it yet. */
   | { change: "readdressed"; from: string; to: string };

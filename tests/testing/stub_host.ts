@@ -4,6 +4,7 @@ import type { Host } from "../../src/platform/host.ts";
 export class StubHost implements Host {
   readonly pid = 4711;
   readonly runtime = { deno: "2.9.6", v8: "15.0.245", os: "linux", arch: "x86_64" };
+  readonly program = ["/usr/local/bin/edge-agent"] as const;
   readonly noColor = true;
   stdout = "";
   stderr = "";

@@ -2,7 +2,7 @@ import { type Fs, isNotFound } from "../../platform/fs.ts";
 import { readConfDir } from "./conf_dir.ts";
 import { type FlannelNetwork, planConflist, PLUGIN } from "./conflist.ts";
 import type { IpamPaths } from "./ipam_paths.ts";
-import { renderShim } from "./shim.ts";
+import { type Program, renderShim } from "./shim.ts";
 
 /** What became of our config. */
 export type ConflistOutcome =
@@ -32,14 +32,10 @@ export async function reconcileConflist({ fs, paths }: Ports): Promise<ConflistO
   return { state: isThere ? "unchanged" : "written", file, network };
 }
 
-/**
- * Installs the plugin: a script that starts `binary`. True when something was written.
- *
- * @param binary absolute path of the agent
- */
-export async function installShim({ fs, paths }: Ports, binary: string): Promise<boolean> {
+/** Installs the plugin: a script that starts `program`. True when something was written. */
+export async function installShim({ fs, paths }: Ports, program: Program): Promise<boolean> {
   const path = `${paths.binDir}/${PLUGIN}`;
-  const text = renderShim(binary);
+  const text = renderShim(program);
   const found = await fs.readText(path).catch((error) => {
     if (isNotFound(error)) return undefined;
     throw error;

@@ -1,0 +1,116 @@
+import { errorMessage } from "../kernel/errors.ts";
+import { Archive, type Loaded } from "./archive.ts";
+import { type Capture, capture } from "./capture.ts";
+import { collect } from "./collect.ts";
+import type { SnapshotConfig } from "./config.ts";
+import type { CollectedOrphans } from "./ipam/orphans.ts";
+import { checkIproute } from "./kernel_state.ts";
+import { readBootId, readNodeIdentity } from "./node_identity.ts";
+import {
+  describeRestore,
+  restoreNetwork,
+  type RestorePorts,
+  type RestoreReport,
+} from "./restore.ts";
+import { type Snapshot, SnapshotError } from "./snapshot_file.ts";
+import { StickyIps, type StickyIpsPorts } from "./sticky_ips.ts";
+
+/** What one call of the command line works with. */
+export interface OncePorts extends RestorePorts, StickyIpsPorts {
+  stateDir: string;
+  hostname: () => string;
+}
+
+/** How `snapshot restore` ended. */
+export type RestoreOutcome =
+  /** A node that had no network yet. */
+  | { state: "none" }
+  | {
+    state: "restored";
+    snapshot: Snapshot;
+    /** Why a newer one was passed over. */
+    passedOver: string[];
+    report: RestoreReport;
+    orphans: CollectedOrphans | { skipped: string };
+  };
+
+async function openArchive(config: SnapshotConfig, ports: OncePorts): Promise<Archive> {
+  const { fs, stateDir, hostname } = ports;
+  return new Archive(fs, stateDir, await readNodeIdentity(fs, config.nodeName ?? hostname()));
+}
+
+/** The newest snapshot. @throws {SnapshotError} when there is none that can be used */
+export async function loadOnce(config: SnapshotConfig, ports: OncePorts): Promise<Loaded> {
+  return await (await openArchive(config, ports)).load();
+}
+
+/**
+ * Takes a snapshot now.
+ *
+ * @throws {ProgramError} when the host's tools can't tell what there is
+ */
+export async function saveOnce(config: SnapshotConfig, ports: OncePorts): Promise<Capture> {
+  const { fs, exec, stateDir, clock, paths, hostname } = ports;
+  await checkIproute(exec);
+  await fs.mkdir(stateDir, 0o700);
+  const own = await readNodeIdentity(fs, config.nodeName ?? hostname());
+  const archive = new Archive(fs, stateDir, own);
+  const former = await archive.load().then(
+    (loaded) => loaded.state === "loaded" ? loaded.snapshot : undefined,
+    (error) => {
+      // What can't be used is no reason to go without.
+      if (error instanceof SnapshotError) return undefined;
+      throw error;
+    },
+  );
+  const seen = await collect(exec, fs, paths);
+  const bootId = await readBootId(exec);
+  return await capture(
+    seen,
+    { snapshot: former, network: former?.network },
+    { state: "unknown" },
+    { archive, clock, own, bootId },
+  );
+}
+
+/**
+ * Puts the newest snapshot back, and frees what an unclean end left behind in host-local's store. Meant for
+ * the time before the container runtime starts, and harmless at any other.
+ *
+ * @throws {SnapshotError} when there are snapshots, but none that can be used: nothing was changed
+ * @throws {ProgramError} when the host's tools can't do it
+ */
+export async function restoreOnce(
+  config: SnapshotConfig,
+  ports: OncePorts,
+): Promise<RestoreOutcome> {
+  const loaded = await loadOnce(config, ports);
+  const sticky = new StickyIps(config.ipam, ports);
+  const orphans = await sticky.collectOrphans().catch((error) => ({
+    skipped: errorMessage(error),
+  }));
+  if (loaded.state === "none") return { state: "none" };
+  await checkIproute(ports.exec);
+  const { snapshot, passedOver } = loaded;
+  const report = await restoreNetwork(snapshot.network, ports, { waitMs: config.underlayWait });
+  return { state: "restored", snapshot, passedOver, report, orphans };
+}
+
+/** What {@linkcode restoreOnce} would do to the network now; undefined when there is no snapshot. */
+export async function describeOnce(
+  config: SnapshotConfig,
+  ports: OncePorts,
+): Promise<Awaited<ReturnType<typeof describeRestore>> | undefined> {
+  const loaded = await loadOnce(config, ports);
+  if (loaded.state === "none") return undefined;
+  await checkIproute(ports.exec);
+  return await describeRestore(loaded.snapshot.network, ports);
+}
+
+/** Gives pods' addresses back to flannel's own config and host-local. */
+export async function leaveOnce(
+  config: SnapshotConfig,
+  ports: OncePorts,
+): Promise<{ changed: number; broken: number }> {
+  return await new StickyIps(config.ipam, ports).leave();
+}
