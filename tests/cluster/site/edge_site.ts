@@ -39,6 +39,8 @@ export interface SiteOptions {
   readonly ipv6?: boolean;
   /** Name of the device on the LAN; default `eth0`. */
   readonly nic?: string;
+  /** Whether the hosts have control groups, for a kubelet; default false. */
+  readonly cgroups?: boolean;
 }
 
 /** A site whose hosts are on; everything ends with it. */
@@ -64,7 +66,7 @@ export class EdgeSite implements AsyncDisposable {
   /** Builds the LAN, creates the nodes and boots the hosts; nothing runs on them yet. */
   static async create(cluster: Cluster, options: SiteOptions = {}): Promise<EdgeSite> {
     const { hosts: names = ["edge-a", "edge-b"], flannel = {}, nic = "eth0" } = options;
-    const { ipv6 = flannel.dualStack ?? false } = options;
+    const { ipv6 = flannel.dualStack ?? false, cgroups = false } = options;
     await installTools(TOOLS);
     await using stack = new AsyncDisposableStack();
     const [lan, user] = await Promise.all([Lan.create(), createFlannelUser(cluster)]);
@@ -78,7 +80,7 @@ export class EdgeSite implements AsyncDisposable {
       await createNode(cluster, { name, podCidrs, addresses });
       stack.defer(() => deleteNode(cluster, name));
       const host = await EdgeHost.create({
-        ...{ cluster, lan, name, podCidrs, flannel },
+        ...{ cluster, lan, name, podCidrs, flannel, cgroup: cgroups },
         uplink: await Uplink.create(cluster),
         disk: await mkdtemp(join(cluster.folder, `${name}-`)),
         nic: {
