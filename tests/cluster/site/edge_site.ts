@@ -19,6 +19,7 @@ import {
   podCidrsOf,
 } from "./flannel.ts";
 import { Lan } from "./lan.ts";
+import { createPeers, deletePeers, type PeerNode } from "./peers.ts";
 import type { Pod } from "./pod.ts";
 import { cut, mend, Uplink } from "./uplink.ts";
 
@@ -49,14 +50,17 @@ export class EdgeSite implements AsyncDisposable {
   readonly hosts: readonly EdgeHost[];
   /** Who flanneld is; its kubeconfig leads straight to the cloud. */
   readonly flannel: User;
+  readonly #options: SiteOptions;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     cluster: Cluster,
+    options: SiteOptions,
     hosts: readonly EdgeHost[],
     flannel: User,
     stack: AsyncDisposableStack,
   ) {
+    this.#options = options;
     this.cluster = cluster;
     this.hosts = hosts;
     this.flannel = flannel;
@@ -94,13 +98,19 @@ export class EdgeSite implements AsyncDisposable {
       stack.use(host);
       return host;
     }));
-    return new EdgeSite(cluster, hosts, user, stack.move());
+    return new EdgeSite(cluster, options, hosts, user, stack.move());
   }
 
   /** flannel's identity as an agent is configured with it. */
   get flannelIdentity(): Record<string, string> {
     const { cert, key } = this.flannel.certFiles;
     return { name: "flannel", certFile: cert, keyFile: key };
+  }
+
+  /** Creates nodes of hosts that are not there, as flanneld on them would have announced itself. */
+  async addPeers(count: number): Promise<PeerNode[]> {
+    this.#stack.defer(() => deletePeers(this.cluster));
+    return await createPeers(this.cluster, count, this.#options.flannel ?? {});
   }
 
   /** Cuts all hosts off the cloud at once, without a sign; the LAN works on. */
