@@ -5,16 +5,28 @@
  */
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Cluster } from "../cluster.ts";
+import type { CommandResult } from "../command.ts";
 import { writeKubeconfig } from "../kubeconfig.ts";
 import { until } from "../poll.ts";
 import type { Machine, Service } from "./machine.ts";
 
+/** Where a machine has its config that has no `/etc` of its own. */
 const CONFIG = "/var/lib/edge-agent.yaml";
 const STATE = "/var/lib/edge-agent";
 /** Where the kubelet keeps its client certificate and key: a link to the newest. */
 export const KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
+const [MAIN, DENO_JSON] = ["main.ts", "deno.json"].map((file) =>
+  fileURLToPath(new URL(`../../../${file}`, import.meta.url))
+);
+
+/** The agent of this checkout, which every machine sees. */
+const PROGRAM = [
+  ...["env", "NO_COLOR=1", Deno.execPath(), "run", "-A", `--config=${DENO_JSON}`, MAIN!],
+];
 
 /** How long anything may take on a busy machine. */
 const PATIENCE_MS = 30_000;
@@ -23,20 +35,27 @@ const PATIENCE_MS = 30_000;
 export class NodeAgent {
   readonly #machine: Machine;
   readonly #url: string;
+  readonly #config: string;
   #service: Service | undefined;
   /** Length of the log when it was last started. */
   #logStart = 0;
 
-  private constructor(machine: Machine, url: string) {
+  private constructor(machine: Machine, url: string, config: string) {
     this.#machine = machine;
     this.#url = url;
+    this.#config = config;
   }
 
-  /** Writes its config with a `proxy` section laid over the defaults of the tests; not started yet. */
+  /**
+   * Writes its config with a `proxy` section laid over the defaults of the tests, and other sections as
+   * they are; not started yet.
+   */
   static async install(
     machine: Machine,
     cluster: Cluster,
     section: Record<string, unknown>,
+    others: Record<string, unknown> = {},
+    configPath: string = CONFIG,
   ): Promise<NodeAgent> {
     const { server, caFile } = cluster;
     const listen = `127.0.0.1:${freePort()}`;
@@ -44,24 +63,49 @@ export class NodeAgent {
       stateDir: STATE,
       admin: { listen: `127.0.0.1:${freePort()}` },
       proxy: { listen, upstream: { server, caFile }, ...section },
+      ...others,
     };
-    await mkdir(machine.outside("/var/lib"), { recursive: true });
+    const outside = machine.outside(configPath);
+    await mkdir(dirname(outside), { recursive: true });
     // JSON is YAML.
-    await writeFile(machine.outside(CONFIG), JSON.stringify(config, null, 2));
-    return new NodeAgent(machine, `https://${listen}`);
+    await writeFile(outside, JSON.stringify(config, null, 2));
+    return new NodeAgent(machine, `https://${listen}`, configPath);
   }
 
   /** Starts it, again on the same state after a power cut, and waits until it serves. */
   async start(): Promise<void> {
-    const [main, denoJson] = ["main.ts", "deno.json"].map((file) =>
-      fileURLToPath(new URL(`../../../${file}`, import.meta.url))
-    );
     this.#logStart = (await this.#service?.log() ?? "").length;
-    this.#service = this.#machine.start("edge-agent", [
-      ...["env", "NO_COLOR=1", Deno.execPath(), "run", "-A", `--config=${denoJson}`, main!],
-      ...["run", "--config", CONFIG],
-    ]);
+    this.#service = this.#machine.start("edge-agent", this.#commandLine("run"));
     await this.logged("serving the API");
+  }
+
+  /** Runs another command with the same config to its end, as an operator or a unit would. */
+  async run(...command: string[]): Promise<CommandResult> {
+    return await this.#machine.run(this.#commandLine(...command), { allowFailure: true });
+  }
+
+  /** Installs it as a program of another name, as a CNI plugin is: it finds its config by itself. */
+  async installAs(path: string): Promise<void> {
+    const words = PROGRAM.map((word) => `'${word}'`).join(" ");
+    const outside = this.#machine.outside(path);
+    await mkdir(dirname(outside), { recursive: true });
+    await writeFile(outside, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  }
+
+  /** Waits until a text is in its state on the disk, which changes reach in batches. */
+  async onDisk(text: string): Promise<void> {
+    const files = ["state.db", "state.db-wal"].map((name) =>
+      this.#machine.outside(`${STATE}/${name}`)
+    );
+    await until(`"${text}" to be on the agent's disk`, async () => {
+      const contents = await Promise.all(files.map((file) => readFile(file, "latin1")));
+      return contents.some((content) => content.includes(text));
+    });
+  }
+
+  /** All that it has logged since it was last started. */
+  async log(): Promise<string> {
+    return (await this.#service?.log() ?? "").slice(this.#logStart);
   }
 
   /** Ends it without a warning. */
@@ -75,8 +119,7 @@ export class NodeAgent {
     if (!service) throw new Error("Cannot wait for the agent: it was not started");
     try {
       await until(`the agent to log "${message}"`, async () => {
-        const text = (await service.log()).slice(this.#logStart);
-        if (text.includes(`"message":"${message}"`)) return true;
+        if ((await this.log()).includes(`"message":"${message}"`)) return true;
         service.assertRunning();
       }, { timeoutMs: PATIENCE_MS });
     } catch (cause) {
@@ -115,6 +158,10 @@ export class NodeAgent {
     };
     await writeFile(path, JSON.stringify(config, null, 2), { mode: 0o600 });
     return path;
+  }
+
+  #commandLine(...command: string[]): string[] {
+    return [...PROGRAM, ...command, "--config", this.#config];
   }
 }
 

@@ -25,16 +25,19 @@ export class Cgroup implements AsyncDisposable {
     return `/${PREFIX}${id}`;
   }
 
-  /** Makes it; one that is there already is fine. */
+  /** Makes it, and those above where the id is a path; one that is there already is fine. */
   static async create(id: string): Promise<Cgroup> {
     const path = Cgroup.pathOf(id);
     for (const hierarchy of await listHierarchies()) {
-      const folder = hierarchy + path;
-      await mkdir(folder, { recursive: true });
-      // Version 1: a new group has no processor and no memory until it is given some.
-      for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-        if (basename(hierarchy) !== "cpuset") break;
-        await writeFile(join(folder, file), await readFile(join(hierarchy, file)));
+      let folder = hierarchy;
+      for (const name of path.split("/").slice(1)) {
+        folder = join(folder, name);
+        await mkdir(folder, { recursive: true });
+        // Version 1: a new group has no processor and no memory until it is given some.
+        for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+          if (basename(hierarchy) !== "cpuset") break;
+          await writeFile(join(folder, file), await readFile(join(hierarchy, file)));
+        }
       }
     }
     return new Cgroup(path);

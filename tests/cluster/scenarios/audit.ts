@@ -21,14 +21,14 @@ export class AuditLog implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Makes the folder with a policy that notes each request when it arrives. */
-  static async create(): Promise<AuditLog> {
+  /** Makes the folder with a policy that notes each request for some resources when it arrives. */
+  static async create(resources: readonly string[] = ["configmaps"]): Promise<AuditLog> {
     const folder = await Deno.makeTempDir({ prefix: "edge-agent-audit-" });
     const policy = {
       apiVersion: "audit.k8s.io/v1",
       kind: "Policy",
       omitStages: ["ResponseStarted", "ResponseComplete", "Panic"],
-      rules: [{ level: "Metadata", resources: [{ group: "", resources: ["configmaps"] }] }],
+      rules: [{ level: "Metadata", resources: [{ group: "", resources }] }],
     };
     await Deno.writeTextFile(`${folder}/policy.json`, JSON.stringify(policy));
     return new AuditLog(folder);

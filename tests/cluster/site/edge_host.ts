@@ -9,6 +9,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Cluster } from "../cluster.ts";
 import { type CommandOptions, type CommandResult, run } from "../command.ts";
+import { NodeAgent } from "../node/agent.ts";
 import { Machine, type Service } from "../node/machine.ts";
 import { until } from "../poll.ts";
 import {
@@ -29,6 +30,9 @@ import type { Uplink } from "./uplink.ts";
 /** Where the runtime finds the plugins. */
 export const PLUGIN_FOLDER = "/opt/cni/bin";
 
+/** Where the agent finds its config without being told. */
+const AGENT_CONFIG = "/etc/edge-agent/config.yaml";
+
 const PLUGINS = ["flannel", "bridge", "host-local", "loopback", "portmap"] as const;
 
 /** What a host is from its first boot on. */
@@ -43,6 +47,8 @@ export interface HostOptions {
   readonly podCidrs: readonly string[];
   readonly nic: Nic;
   readonly flannel: FlannelOptions;
+  /** Whether it has a control group, as a kubelet on it would need. */
+  readonly cgroup: boolean;
 }
 
 /** What flanneld is started with. */
@@ -68,7 +74,7 @@ export class EdgeHost implements AsyncDisposable {
   #nic: Nic;
 
   private constructor(options: HostOptions) {
-    const { name, cluster, disk, podCidrs, uplink } = options;
+    const { name, cluster, disk, podCidrs, uplink, cgroup } = options;
     this.#options = options;
     this.#nic = options.nic;
     this.name = name;
@@ -77,6 +83,8 @@ export class EdgeHost implements AsyncDisposable {
     this.machine = new Machine({
       disk,
       hostname: name,
+      // Below the cluster's, which goes with what a killed run has left.
+      id: cgroup ? `${cluster.namespace}/${name}` : undefined,
       ownNetwork: true,
       folders: {
         "/etc": "copy",
@@ -185,6 +193,14 @@ export class EdgeHost implements AsyncDisposable {
     const outside = this.outside(path);
     await mkdir(dirname(outside), { recursive: true });
     await writeFile(outside, content);
+  }
+
+  /** Writes the agent's config: a `proxy` section over the defaults of the tests, and others. */
+  installAgent(
+    proxy: Record<string, unknown>,
+    others?: Record<string, unknown>,
+  ): Promise<NodeAgent> {
+    return NodeAgent.install(this.machine, this.#options.cluster, proxy, others, AGENT_CONFIG);
   }
 
   /** Starts flanneld; whether it gets anywhere depends on its API server. */

@@ -19,6 +19,7 @@ import {
   podCidrsOf,
 } from "./flannel.ts";
 import { Lan } from "./lan.ts";
+import { createPeers, deletePeers, type PeerNode } from "./peers.ts";
 import type { Pod } from "./pod.ts";
 import { cut, mend, Uplink } from "./uplink.ts";
 
@@ -39,6 +40,8 @@ export interface SiteOptions {
   readonly ipv6?: boolean;
   /** Name of the device on the LAN; default `eth0`. */
   readonly nic?: string;
+  /** Whether the hosts have control groups, for a kubelet; default false. */
+  readonly cgroups?: boolean;
 }
 
 /** A site whose hosts are on; everything ends with it. */
@@ -47,14 +50,17 @@ export class EdgeSite implements AsyncDisposable {
   readonly hosts: readonly EdgeHost[];
   /** Who flanneld is; its kubeconfig leads straight to the cloud. */
   readonly flannel: User;
+  readonly #options: SiteOptions;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     cluster: Cluster,
+    options: SiteOptions,
     hosts: readonly EdgeHost[],
     flannel: User,
     stack: AsyncDisposableStack,
   ) {
+    this.#options = options;
     this.cluster = cluster;
     this.hosts = hosts;
     this.flannel = flannel;
@@ -64,7 +70,7 @@ export class EdgeSite implements AsyncDisposable {
   /** Builds the LAN, creates the nodes and boots the hosts; nothing runs on them yet. */
   static async create(cluster: Cluster, options: SiteOptions = {}): Promise<EdgeSite> {
     const { hosts: names = ["edge-a", "edge-b"], flannel = {}, nic = "eth0" } = options;
-    const { ipv6 = flannel.dualStack ?? false } = options;
+    const { ipv6 = flannel.dualStack ?? false, cgroups = false } = options;
     await installTools(TOOLS);
     await using stack = new AsyncDisposableStack();
     const [lan, user] = await Promise.all([Lan.create(), createFlannelUser(cluster)]);
@@ -78,7 +84,7 @@ export class EdgeSite implements AsyncDisposable {
       await createNode(cluster, { name, podCidrs, addresses });
       stack.defer(() => deleteNode(cluster, name));
       const host = await EdgeHost.create({
-        ...{ cluster, lan, name, podCidrs, flannel },
+        ...{ cluster, lan, name, podCidrs, flannel, cgroup: cgroups },
         uplink: await Uplink.create(cluster),
         disk: await mkdtemp(join(cluster.folder, `${name}-`)),
         nic: {
@@ -92,13 +98,19 @@ export class EdgeSite implements AsyncDisposable {
       stack.use(host);
       return host;
     }));
-    return new EdgeSite(cluster, hosts, user, stack.move());
+    return new EdgeSite(cluster, options, hosts, user, stack.move());
   }
 
   /** flannel's identity as an agent is configured with it. */
   get flannelIdentity(): Record<string, string> {
     const { cert, key } = this.flannel.certFiles;
     return { name: "flannel", certFile: cert, keyFile: key };
+  }
+
+  /** Creates nodes of hosts that are not there, as flanneld on them would have announced itself. */
+  async addPeers(count: number): Promise<PeerNode[]> {
+    this.#stack.defer(() => deletePeers(this.cluster));
+    return await createPeers(this.cluster, count, this.#options.flannel ?? {});
   }
 
   /** Cuts all hosts off the cloud at once, without a sign; the LAN works on. */

@@ -94,6 +94,7 @@ export async function createFlannelUser(cluster: Cluster): Promise<User> {
 /** What flannel reads of a node. */
 export interface NodeSeed {
   readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly podCidrs: readonly string[];
   /** InternalIP. */
   readonly addresses: readonly string[];
@@ -107,8 +108,9 @@ export async function createNode(cluster: Cluster, node: NodeSeed): Promise<void
   // As every kubelet sets it. flanneld panics on a node without any annotation.
   const kubelet = { "volumes.kubernetes.io/controller-managed-attach-detach": "true" };
   const annotations = { ...kubelet, ...node.annotations };
+  const labels = { "kubernetes.io/hostname": name, ...node.labels };
   await create(cluster, "/api/v1/nodes", {
-    metadata: { name, annotations, labels: { "kubernetes.io/hostname": name } },
+    metadata: { name, annotations, labels },
     spec: { podCIDR: podCidrs[0], podCIDRs: podCidrs },
     status: { addresses: addresses.map((address) => ({ type: "InternalIP", address })) },
   });

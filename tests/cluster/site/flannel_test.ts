@@ -104,3 +104,21 @@ test("flanneld without NODE_NAME ends when it can't ask for its pod", async (sit
   assert.match(await flanneld.log(), /Failed to create SubnetManager: error retrieving pod spec/);
   assert.equal(await a.kernel.file(SUBNET_ENV), undefined);
 });
+
+test("EdgeSite.addPeers() makes peers that flanneld takes up", async (site) => {
+  const [a] = site.hosts as [EdgeHost];
+  const peers = await site.addPeers(10);
+  const flanneld = a.startFlanneld({ kubeconfig: site.flannel.kubeconfig });
+  const { vteps } = await a.flannelReady(flanneld, peers.length);
+  assert.deepEqual(
+    vteps["flannel.1"]?.peers,
+    peers.map(({ podCidrs, mac, publicIp }) => {
+      const [subnet] = podCidrs;
+      return { subnet, gateway: subnet!.replace(/\/.*/, ""), mac, publicIp };
+    }).sort((one, other) => one.subnet! < other.subnet! ? -1 : 1),
+  );
+  assert.deepEqual(
+    vteps["flannel-v6.1"]?.peers.map(({ mac }) => mac).sort(),
+    peers.map(({ mac6 }) => mac6).sort(),
+  );
+}, { hosts: ["edge-a"], flannel: { dualStack: true } });

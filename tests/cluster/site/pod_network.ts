@@ -80,6 +80,20 @@ export class PodNetwork {
     throw new AggregateError(errors, `Cannot restart ${errors.length} pods: ${errors[0]}`);
   }
 
+  /** Asks the plugins whether a pod's network is as they left it. */
+  async check(pod: Pod): Promise<void> {
+    await this.runtime.call({ op: "check", netns: pod.netns, ...attachmentOf(pod) });
+  }
+
+  /** Lets go of all that is not one of these pods' any more; containerd never does it. */
+  async collectGarbage(): Promise<void> {
+    const valid = this.all.map(({ containerId }) => ({
+      containerID: containerId,
+      ifname: IF_NAME,
+    }));
+    await this.runtime.call({ op: "gc", valid });
+  }
+
   /** Ends the runtime, whose host is off; the pods stay known. */
   async forget(): Promise<void> {
     await this.#runtime?.[Symbol.asyncDispose]();
