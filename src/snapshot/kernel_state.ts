@@ -52,14 +52,17 @@ async function read(exec: Exec, argv: readonly string[]): Promise<string> {
  * @throws {ProgramError} saying what is there instead, and what to do
  */
 export async function checkIproute(exec: Exec): Promise<void> {
-  for (const program of ["ip", "bridge"]) {
-    const { stdout, stderr } = await exec.run([program, "-V"]);
-    const version = parseIprouteVersion(stdout + stderr);
-    if (version === undefined) {
-      throw new ProgramError(program, `"${program}" is not that of iproute2: ${MEND}`);
-    }
-    if (!isRecentEnough(version)) {
-      throw new ProgramError(program, `"${program}" is of iproute2 ${version}: ${MEND}`);
-    }
+  const { stdout, stderr } = await exec.run(["ip", "-V"]);
+  const version = parseIprouteVersion(stdout + stderr);
+  if (version === undefined) {
+    throw new ProgramError("ip", `"ip" is not that of iproute2: ${MEND}`);
+  }
+  if (!isRecentEnough(version)) {
+    throw new ProgramError("ip", `"ip" is of iproute2 ${version}: ${MEND}`);
+  }
+  // Of the same package; which release it is of, older ones don't say.
+  const bridge = await exec.run(["bridge", "-V"]);
+  if (!/^bridge utility/.test(bridge.stdout)) {
+    throw new ProgramError("bridge", `"bridge" is not that of iproute2: ${MEND}`);
   }
 }

@@ -73,7 +73,9 @@ export class FakeKernel implements Exec {
       const other = this.programs.get(program);
       if (other !== undefined) return other(args, options);
       if (program !== "ip" && program !== "bridge") throw new Error(`no program "${program}"`);
-      if (args[0] === "-V") return done(this.version);
+      if (args[0] === "-V") {
+        return done(program === "ip" ? this.version : "bridge utility, 6.1.0");
+      }
       if (args.includes("-batch")) {
         return this.#batch(options.stdin ?? "", args.includes("-force"), program);
       }
