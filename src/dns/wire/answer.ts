@@ -1,0 +1,67 @@
+import type { ExtendedError } from "./rcode.ts";
+import { HEADER_BYTES } from "./message.ts";
+import { nameSize } from "./name.ts";
+import { type ResourceRecord, writeRecord } from "./record.ts";
+import { WireWriter } from "./wire_writer.ts";
+
+/**
+ * All of a reply but its header, question and OPT record, as bytes that can be sent again and again: the
+ * names in it are compressed against the question, so it fits every question with the same key.
+ */
+export interface Answer {
+  rcode: number;
+  /** The AA bit. */
+  authoritative: boolean;
+  /** Records in each section. */
+  answers: number;
+  authorities: number;
+  additionals: number;
+  /** The records of the three sections, one after the other. */
+  records: Uint8Array;
+  /** Where the answer section ends in `records`, and where the authority section does. */
+  answersEnd: number;
+  authoritiesEnd: number;
+  /** Shown to clients that speak EDNS. */
+  extendedError?: ExtendedError;
+}
+
+/** The parts of an {@linkcode Answer}. */
+export interface AnswerParts {
+  rcode: number;
+  authoritative?: boolean;
+  answers?: readonly ResourceRecord[];
+  authorities?: readonly ResourceRecord[];
+  additionals?: readonly ResourceRecord[];
+  extendedError?: ExtendedError;
+}
+
+const NOTHING = new Uint8Array();
+
+/**
+ * Writes the answer to the question for `name`.
+ *
+ * @throws {SyntaxError} for a record that can't be written
+ */
+export function createAnswer(name: string, parts: AnswerParts): Answer {
+  const { rcode, authoritative = true, extendedError } = parts;
+  const { answers = [], authorities = [], additionals = [] } = parts;
+  const writer = new WireWriter(HEADER_BYTES + nameSize(name) + 4);
+  const any = answers.length + authorities.length + additionals.length > 0;
+  if (any) writer.know(name, HEADER_BYTES);
+  for (const record of answers) writeRecord(writer, record);
+  const answersEnd = writer.length;
+  for (const record of authorities) writeRecord(writer, record);
+  const authoritiesEnd = writer.length;
+  for (const record of additionals) writeRecord(writer, record);
+  return {
+    rcode,
+    authoritative,
+    answers: answers.length,
+    authorities: authorities.length,
+    additionals: additionals.length,
+    records: any ? writer.take() : NOTHING,
+    answersEnd,
+    authoritiesEnd,
+    extendedError,
+  };
+}

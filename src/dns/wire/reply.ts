@@ -1,0 +1,144 @@
+import type { Answer } from "./answer.ts";
+import { type Edns, ednsSize, toEdeOption, writeEdns } from "./edns.ts";
+import { FLAG, HEADER_BYTES, MAX_MESSAGE_BYTES } from "./message.ts";
+import { skipName } from "./name.ts";
+import type { Query, Received } from "./query.ts";
+import { TYPE } from "./record_type.ts";
+import { WireWriter } from "./wire_writer.ts";
+
+/** Largest UDP reply: it passes every path without fragments (DNS flag day 2020). Also what we say to take. */
+export const MAX_UDP_BYTES = 1232;
+/** What every client can take (RFC 1035 4.2.1). */
+export const MIN_UDP_BYTES = 512;
+
+/** How large the reply to a query may be, bytes. */
+export function replyLimit({ edns }: Pick<Query, "edns">, transport: "udp" | "tcp"): number {
+  if (transport === "tcp") return MAX_MESSAGE_BYTES;
+  return Math.min(Math.max(edns?.udpSizeBytes ?? 0, MIN_UDP_BYTES), MAX_UDP_BYTES);
+}
+
+/** Choices about a reply that neither query nor answer makes. */
+export interface ReplyOptions {
+  /** Largest size, bytes: see {@linkcode replyLimit}. */
+  limit: number;
+  /**
+   * Turns the answer section by so many records where all are addresses of the question's name: clients
+   * that take the first one then spread.
+   */
+  turn?: number;
+}
+
+/**
+ * The reply to `query`. What is too large loses its additional section, then its authorities and the last
+ * of its answers, and TC is set.
+ */
+export function formatReply(
+  query: Query,
+  answer: Answer,
+  options: ReplyOptions,
+): Uint8Array<ArrayBuffer> {
+  const { packet, questionEnd, edns } = query;
+  const opt = edns === undefined ? undefined : replyEdns(edns, answer);
+  const optSize = opt === undefined ? 0 : ednsSize(opt);
+  const room = options.limit - questionEnd - optSize;
+  let { answers, authorities, additionals, records } = answer;
+  let size = records.length;
+  if (size > room) {
+    [size, additionals] = [answer.authoritiesEnd, 0];
+    if (size > room) [size, authorities] = [answer.answersEnd, 0];
+    if (size > room) ({ size, count: answers } = fitting(answer, room));
+  }
+  const truncated = answers < answer.answers || authorities < answer.authorities;
+
+  const reply = new Uint8Array(questionEnd + size + optSize);
+  reply.set(packet.subarray(0, questionEnd));
+  const flags = FLAG.RESPONSE | FLAG.RECURSION_AVAILABLE |
+    (answer.authoritative ? FLAG.AUTHORITATIVE : 0) |
+    (truncated ? FLAG.TRUNCATED : 0) |
+    (query.recursionDesired ? FLAG.RECURSION_DESIRED : 0) |
+    (query.checkingDisabled ? FLAG.CHECKING_DISABLED : 0) |
+    (answer.rcode & 0xf);
+  reply[2] = flags >> 8;
+  reply[3] = flags & 0xff;
+  const put = (at: number, count: number) => {
+    reply[at] = count >> 8;
+    reply[at + 1] = count & 0xff;
+  };
+  put(6, answers);
+  put(8, authorities);
+  put(10, additionals + (opt === undefined ? 0 : 1));
+  if (options.turn === undefined || answer.answers < 2) {
+    reply.set(size === records.length ? records : records.subarray(0, size), questionEnd);
+  } else {
+    records = turned(answer, options.turn);
+    reply.set(records.subarray(0, size), questionEnd);
+  }
+  if (opt !== undefined) reply.set(optBytes(opt, answer.rcode), questionEnd + size);
+  return reply;
+}
+
+/** The reply to a packet that is no proper query: its header with the rcode, and OPT where that is asked for. */
+export function formatRejection(
+  packet: Uint8Array,
+  { rcode, edns }: Pick<Extract<Received, { state: "rejected" }>, "rcode" | "edns">,
+): Uint8Array<ArrayBuffer> {
+  const opt = edns === undefined ? undefined : optBytes(replyEdns(edns), rcode);
+  const reply = new Uint8Array(HEADER_BYTES + (opt?.length ?? 0));
+  reply.set(packet.subarray(0, 4));
+  // Opcode and RD are the client's.
+  reply[2] = FLAG.RESPONSE >> 8 | (packet[2]! & 0x79);
+  reply[3] = rcode & 0xf;
+  if (opt !== undefined) {
+    reply[11] = 1;
+    reply.set(opt, HEADER_BYTES);
+  }
+  return reply;
+}
+
+function replyEdns({ dnssecOk }: Edns, answer?: Pick<Answer, "extendedError">): Edns {
+  const options = answer?.extendedError === undefined ? [] : [toEdeOption(answer.extendedError)];
+  return { udpSizeBytes: MAX_UDP_BYTES, version: 0, dnssecOk, options };
+}
+
+function optBytes(opt: Edns, rcode: number): Uint8Array {
+  const writer = new WireWriter(0, 16);
+  writeEdns(writer, opt, rcode);
+  return writer.take();
+}
+
+/** How many records of the answer section fit into `room` bytes. */
+function fitting({ records, answers }: Answer, room: number): { size: number; count: number } {
+  let [size, count] = [0, 0];
+  while (count < answers) {
+    const end = recordEnd(records, size);
+    if (end > room) break;
+    size = end;
+    count++;
+  }
+  return { size, count };
+}
+
+function recordEnd(records: Uint8Array, at: number): number {
+  const end = skipName(records, at);
+  return end + 10 + (records[end + 8]! << 8 | records[end + 9]!);
+}
+
+/** The records with the answer section turned by `turn`, if all in it have the same size and owner. */
+function turned(answer: Answer, turn: number): Uint8Array {
+  const { records, answers, answersEnd } = answer;
+  const each = answersEnd / answers;
+  // What an address record is when its name points to the question: no other record points into it.
+  const type = each === 16 ? TYPE.A : each === 28 ? TYPE.AAAA : undefined;
+  for (let at = 0; at < answersEnd; at += each) {
+    const same = records[at] === 0xc0 && records[at + 1] === HEADER_BYTES &&
+      records[at + 2] === 0 &&
+      records[at + 3] === type;
+    if (!same) return records;
+  }
+  const cut = (turn % answers) * each;
+  const copy = new Uint8Array(records.length);
+  copy.set(records.subarray(cut, answersEnd));
+  copy.set(records.subarray(0, cut), answersEnd - cut);
+  copy.set(records.subarray(answersEnd), answersEnd);
+  return copy;
+}

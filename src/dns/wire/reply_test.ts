@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { dnsMessage, ednsOf, queryPacket } from "../../../tests/testing/dns_messages.ts";
+import { createAnswer } from "./answer.ts";
+import { extendedErrorsOf } from "./edns.ts";
+import { decodeMessage, type Message } from "./message.ts";
+import { nameKey } from "./name.ts";
+import { type Query, receiveQuery } from "./query.ts";
+import { EDE, RCODE } from "./rcode.ts";
+import type { ResourceRecord } from "./record.ts";
+import { TYPE } from "./record_type.ts";
+import { formatRejection, formatReply, replyLimit } from "./reply.ts";
+
+function ask(name: string, type: number, fields: Partial<Message> = {}): Query {
+  const received = receiveQuery(queryPacket(name, type, fields));
+  assert.ok(received.state === "query");
+  return received.query;
+}
+
+const addresses = (name: string, count: number): ResourceRecord[] =>
+  Array.from({ length: count }, (_, i) => ({
+    name,
+    type: TYPE.A,
+    class: 1,
+    ttlSeconds: 5,
+    data: { kind: "address", address: `10.0.0.${i}` },
+  }));
+
+const NAME = "hdls.ns.svc.cluster.local";
+
+Deno.test.each([
+  { name: "512 bytes without OPT", edns: undefined, want: 512 },
+  { name: "512 for a client that says less", edns: ednsOf(100), want: 512 },
+  { name: "what the client can take", edns: ednsOf(1000), want: 1000 },
+  { name: "no more than 1,232", edns: ednsOf(4096), want: 1232 },
+])("S43 replyLimit() allows $name on UDP", ({ edns, want }) => {
+  assert.equal(replyLimit({ edns }, "udp"), want);
+  assert.equal(replyLimit({ edns }, "tcp"), 65_535);
+});
+
+Deno.test("S43 formatReply() sends the question back as it came, case and all", () => {
+  const query = ask("HdLs.nS.svc.CLUSTER.local", TYPE.A);
+  const answer = createAnswer(query.name, { rcode: 0, answers: addresses(NAME, 2) });
+  const got = decodeMessage(formatReply(query, answer, { limit: 512 }));
+  assert.equal(got.questions[0]!.name, "HdLs.nS.svc.CLUSTER.local");
+  assert.deepEqual(got.answers.map(({ name }) => name), Array(2).fill("HdLs.nS.svc.CLUSTER.local"));
+  assert.deepEqual(
+    [got.id, got.response, got.authoritative, got.recursionDesired, got.recursionAvailable],
+    [0x1234, true, true, true, true],
+  );
+  assert.equal(got.edns, undefined);
+});
+
+Deno.test("S43 formatReply() answers EDNS with EDNS, DO and the extended error", () => {
+  const query = ask(NAME, TYPE.A, { edns: { ...ednsOf(1232), dnssecOk: true } });
+  const extendedError = { code: EDE.NOT_READY, text: "not synced" };
+  const answer = createAnswer(query.name, { rcode: RCODE.SERVFAIL, extendedError });
+  const got = decodeMessage(formatReply(query, answer, { limit: 1232 }));
+  assert.equal(got.rcode, RCODE.SERVFAIL);
+  assert.deepEqual([got.edns?.dnssecOk, got.edns?.version, got.edns?.udpSizeBytes], [
+    true,
+    0,
+    1232,
+  ]);
+  assert.deepEqual(extendedErrorsOf(got.edns), [extendedError]);
+});
+
+Deno.test.each([
+  { name: "all where all fits", count: 20, limit: 512, want: [20, 1, false] },
+  { name: "all answers without TC, but not the rest", count: 29, limit: 512, want: [29, 0, false] },
+  { name: "as many answers as fit, with TC", count: 40, limit: 512, want: [29, 0, true] },
+  { name: "everything on TCP", count: 250, limit: 65_535, want: [250, 1, false] },
+])("S43 formatReply() sends $name", ({ count, limit, want }) => {
+  const query = ask(NAME, TYPE.A);
+  const answer = createAnswer(query.name, {
+    rcode: 0,
+    answers: addresses(NAME, count),
+    additionals: addresses("x.ns.svc.cluster.local", 1),
+  });
+  const reply = formatReply(query, answer, { limit });
+  assert.ok(reply.length <= limit);
+  const got = decodeMessage(reply);
+  assert.deepEqual([got.answers.length, got.additionals.length, got.truncated], want);
+});
+
+Deno.test("formatReply() makes room for OPT before anything else", () => {
+  const query = ask(NAME, TYPE.A, { edns: ednsOf(512) });
+  const answer = createAnswer(query.name, { rcode: 0, answers: addresses(NAME, 40) });
+  const reply = formatReply(query, answer, { limit: replyLimit(query, "udp") });
+  const got = decodeMessage(reply);
+  assert.ok(reply.length <= 512 && got.truncated && got.edns !== undefined);
+});
+
+Deno.test("formatReply() turns addresses, so that the first is not always the same", () => {
+  const query = ask(NAME, TYPE.A);
+  const answer = createAnswer(query.name, {
+    rcode: 0,
+    answers: addresses(NAME, 3),
+    additionals: addresses("x.ns.svc.cluster.local", 1),
+  });
+  const firsts = [0, 1, 2, 3].map((turn) => {
+    const got = decodeMessage(formatReply(query, answer, { limit: 512, turn }));
+    assert.deepEqual(new Set(got.answers.map((r) => JSON.stringify(r.data))).size, 3);
+    assert.equal(got.additionals.length, 1);
+    return (got.answers[0]!.data as { address: string }).address;
+  });
+  assert.deepEqual(firsts, ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.0"]);
+});
+
+Deno.test("formatReply() does not turn a chain of names", () => {
+  const query = ask("a.b", TYPE.A);
+  const cname = (name: string, target: string): ResourceRecord => ({
+    name,
+    type: TYPE.CNAME,
+    class: 1,
+    ttlSeconds: 5,
+    data: { kind: "name", target },
+  });
+  const answers = [cname("a.b", "c.b"), cname("c.b", "d.b")];
+  const answer = createAnswer(query.name, { rcode: 0, answers });
+  const got = decodeMessage(formatReply(query, answer, { limit: 512, turn: 1 }));
+  assert.deepEqual(got.answers, answers);
+});
+
+Deno.test("createAnswer() fits every question with the same key", () => {
+  fc.assert(fc.property(dnsMessage, fc.boolean(), (message, upper) => {
+    const { answers, authorities, additionals, questions: [question] } = message;
+    if (question === undefined) return;
+    const name = upper ? question.name.toUpperCase() : question.name;
+    const query = ask(name, question.type);
+    const answer = createAnswer(query.name, { rcode: 0, answers, authorities, additionals });
+    const got = decodeMessage(formatReply(query, answer, { limit: 65_535 }));
+    const keys = (records: ResourceRecord[]) => records.map((r) => nameKey(r.name));
+    assert.deepEqual(keys(got.answers), keys(answers));
+    assert.deepEqual(keys(got.additionals), keys(additionals));
+    assert.deepEqual(got.authorities.length, authorities.length);
+  }));
+});
+
+Deno.test("S43 formatRejection() answers BADVERS with OPT, and NOTIMP with the opcode asked for", () => {
+  const packet = queryPacket(NAME, TYPE.A, { edns: { ...ednsOf(1232), version: 1 } });
+  const received = receiveQuery(packet);
+  assert.ok(received.state === "rejected");
+  const bad = decodeMessage(formatRejection(packet, received));
+  assert.deepEqual([bad.rcode, bad.edns?.version, bad.id], [RCODE.BADVERS, 0, 0x1234]);
+  const notify = queryPacket(NAME, TYPE.SOA, { opcode: 4 });
+  const other = receiveQuery(notify);
+  assert.ok(other.state === "rejected");
+  const got = decodeMessage(formatRejection(notify, other));
+  assert.deepEqual([got.rcode, got.opcode, got.response, got.edns], [4, 4, true, undefined]);
+});
