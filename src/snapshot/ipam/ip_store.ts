@@ -33,6 +33,8 @@ export function parseOwner(text: string): Owner {
     const pod = toPodKey(namespace, name);
     return pod === undefined ? { kind: "broken" } : { kind: "hold", pod };
   }
+  // A hold that a power cut left half written would pass for a container of an old host-local.
+  if (second === "" && HOLD.startsWith(first)) return { kind: "broken" };
   if (!isContainerId(first)) return { kind: "broken" };
   if (second !== "" && !isInterfaceName(second)) return { kind: "broken" };
   return { kind: "container", containerID: first, ifName: second };
