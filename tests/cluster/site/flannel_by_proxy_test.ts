@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { until } from "../poll.ts";
 import { AuditLog } from "../scenarios/audit.ts";
-import { note } from "../scenarios/site.ts";
 import type { EdgeHost } from "./edge_host.ts";
 import { reachEachOther } from "./edge_site.ts";
-import { shareLab } from "./lab.ts";
+import { note, shareLab } from "./lab.ts";
 
 const audit = await AuditLog.create(["nodes", "nodes/status"]);
 const test = await shareLab({ extraArguments: { "kube-apiserver": audit.arguments } });

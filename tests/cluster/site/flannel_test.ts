@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { until } from "../poll.ts";
-import { note } from "../scenarios/site.ts";
 import { CniError } from "./cni_runtime.ts";
 import type { EdgeHost } from "./edge_host.ts";
 import { type EdgeSite, reachEachOther } from "./edge_site.ts";
 import { type FlannelOptions, readNode, SUBNET_ENV } from "./flannel.ts";
-import { shareLab } from "./lab.ts";
+import { note, shareLab } from "./lab.ts";
 
 const test = await shareLab();
 

@@ -7,6 +7,8 @@
 import { type Cluster, type ClusterOptions, hasNetAdmin, startCluster } from "../cluster.ts";
 import { EdgeSite, type SiteOptions } from "./edge_site.ts";
 
+export { note } from "../scenarios/site.ts";
+
 /** What may differ between the clouds of two files. */
 export interface LabOptions {
   /** Put behind our own arguments of the cloud's processes. */

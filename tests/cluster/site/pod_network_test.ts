@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
-import { note } from "../scenarios/site.ts";
 import { CniError } from "./cni_runtime.ts";
 import type { EdgeHost } from "./edge_host.ts";
 import { reachEachOther } from "./edge_site.ts";
 import { NETWORK_NAME, SUBNET_ENV } from "./flannel.ts";
-import { shareLab } from "./lab.ts";
+import { note, shareLab } from "./lab.ts";
 
 const test = await shareLab();
 
