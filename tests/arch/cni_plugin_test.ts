@@ -42,8 +42,8 @@ Deno.test("the CNI plugin loads no package, and none of the agent's weight", asy
 Deno.test("main.ts loads lazily both what it can be", async () => {
   const main = (await readProduction()).find(({ path }) => path === "main.ts")!;
   assert.deepEqual(importsOf(main).map(({ specifier }) => specifier), [
-    "./src/cli/mod.ts",
     "./src/cli/cni_plugin.ts",
+    "./src/cli/mod.ts",
   ]);
   assert.doesNotMatch(main.text, /^import/m);
 });

@@ -19,6 +19,8 @@ export class FakeHostLocal implements Exec {
   /** Commands so far, as `ADD c1`. */
   readonly runs: string[] = [];
   fault: (command: string) => HostLocalFault | undefined = () => undefined;
+  /** One that speaks 1.1 knows STATUS and GC, and that frees whatever is not in its list. */
+  versions: readonly string[] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"];
   readonly #fs: Fs;
   constructor(fs: Fs) {
     this.#fs = fs;
@@ -50,8 +52,7 @@ export class FakeHostLocal implements Exec {
     env: Readonly<Record<string, string>>,
   ): Promise<ExecResult> {
     if (command === "VERSION") {
-      const supportedVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"];
-      return done(JSON.stringify({ cniVersion: "1.0.0", supportedVersions }));
+      return done(JSON.stringify({ cniVersion: "1.0.0", supportedVersions: this.versions }));
     }
     const conf = JSON.parse(stdin);
     const dir = `${conf.ipam.dataDir ?? "/var/lib/cni/networks"}/${conf.name}`;
@@ -71,6 +72,11 @@ export class FakeHostLocal implements Exec {
           : failed(`host-local: Failed to find address added by container ${env.CNI_CONTAINERID}`);
       }
       if (command === "ADD") return await add(store, conf, env);
+      if (command === "STATUS" && this.versions.includes("1.1.0")) return done("");
+      if (command === "GC" && this.versions.includes("1.1.0")) {
+        await store.collect(conf["cni.dev/valid-attachments"]);
+        return done("");
+      }
       return failed(`unknown CNI_COMMAND: ${command}`, 4);
     } finally {
       lock[Symbol.dispose]();
@@ -130,6 +136,15 @@ class Store {
 
   async release(): Promise<void> {
     for (const ip of await this.owned()) await this.#fs.remove(`${this.#dir}/${ip}`);
+  }
+
+  async collect(valid: readonly { containerID: string; ifname: string }[]): Promise<void> {
+    const owners = valid.map(({ containerID, ifname }) => `${containerID}\r\n${ifname}`);
+    for (const name of await this.#fs.list(this.#dir)) {
+      if (parseIp(name) === undefined) continue;
+      const text = (await this.#fs.readText(`${this.#dir}/${name}`)).trim();
+      if (!owners.includes(text)) await this.#fs.remove(`${this.#dir}/${name}`);
+    }
   }
 
   async take(set: readonly IpRange[], id: number, ip: string): Promise<Given> {

@@ -220,6 +220,16 @@ Deno.test("ADD goes without the former address when somebody was quicker", async
   assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.3"]);
 });
 
+Deno.test("ADD that host-local does not survive leaves nothing of it", async () => {
+  const { node, exec } = fakeNode();
+  const first = await node.add("default/web-0");
+  await node.del("default/web-0", first!.id);
+  exec.fault = (command) => command === "ADD" ? "killed after" : undefined;
+  const { code, stdout } = await node.call("ADD", "default/web-0", "c9");
+  assert.deepEqual([code, JSON.parse(stdout).code], [1, 999]);
+  assert.deepEqual(await node.store(), { "10.244.1.2": hold("default/web-0") });
+});
+
 Deno.test("ADD succeeds when its record can't be kept", async () => {
   const { node, fs } = fakeNode();
   fs.fault = (op, path) =>
@@ -280,6 +290,22 @@ Deno.test("GC holds the addresses of pods that it knows and frees the others", a
     [a.ips[0]!]: `${a.id}\r\neth0`,
     [b.ips[0]!]: hold("default/b"),
   });
+});
+
+Deno.test("GC goes on to a host-local that knows it, and keeps the holds that this one frees", async () => {
+  const { node, exec } = fakeNode();
+  exec.versions = [...exec.versions, "1.1.0"];
+  await node.add("default/a");
+  await node.put("10.244.1.101", hold("default/c"));
+  const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] };
+  assert.equal((await node.call("GC", "x/y", "", { conf })).code, 0);
+  assert.equal(exec.runs.at(-1), "GC");
+  assert.deepEqual(await node.store(), {
+    "10.244.1.2": hold("default/a"),
+    "10.244.1.101": hold("default/c"),
+  });
+  assert.equal((await node.call("STATUS", "x/y", "", { conf })).code, 0);
+  assert.equal(exec.runs.at(-1), "STATUS");
 });
 
 Deno.test.each([undefined, {}, [{}], [null], [{ containerID: "a" }]])(
