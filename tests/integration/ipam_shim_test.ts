@@ -14,7 +14,7 @@ async function plugins(agentName = "the agent's") {
     await chmod(path, 0o755);
   };
   await script(`${bin}/host-local`, `#!/bin/sh\necho "host-local $CNI_COMMAND"; cat\n`);
-  await script(`${bin}/edge-agent`, renderShim(agent));
+  await script(`${bin}/edge-agent`, renderShim([agent]));
   return {
     root,
     bin,

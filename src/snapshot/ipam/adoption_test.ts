@@ -35,7 +35,7 @@ function stockNode() {
 type StockNode = ReturnType<typeof stockNode>;
 
 async function install(node: StockNode): Promise<void> {
-  await installShim(node, "/usr/local/bin/edge-agent");
+  await installShim(node, ["/usr/local/bin/edge-agent"]);
   await reconcileConflist(node);
   await adopt(node, NETWORK);
 }

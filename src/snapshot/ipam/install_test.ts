@@ -38,10 +38,10 @@ Deno.test("reconcileConflist() does nothing on a node without a folder of networ
 
 Deno.test("installShim() writes the plugin once, with its mode", async () => {
   const fs = new FakeFs();
-  assert.equal(await installShim({ fs, paths }, "/usr/local/bin/edge-agent"), true);
+  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"]), true);
   assert.equal(fs.modeOf("/opt/cni/bin/edge-agent"), 0o755);
   await fs.chmod("/opt/cni/bin/edge-agent", 0o600);
-  assert.equal(await installShim({ fs, paths }, "/usr/local/bin/edge-agent"), false);
+  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"]), false);
   assert.equal(fs.modeOf("/opt/cni/bin/edge-agent"), 0o755);
-  assert.equal(await installShim({ fs, paths }, "/opt/edge-agent"), true);
+  assert.equal(await installShim({ fs, paths }, ["/opt/edge-agent"]), true);
 });
