@@ -38,6 +38,8 @@ export class IpamNode {
   /** Range sets of the network. */
   ranges: unknown[] = [[{ subnet: "10.244.1.0/24" }]];
   cniVersion = "0.3.1";
+  /** Names of containers: as long as one another where a power cut may leave a part of one. */
+  idOf = (n: number): string => `c${n}`;
   #containers = 0;
 
   constructor(
@@ -64,7 +66,7 @@ export class IpamNode {
     pod: string,
     options: CallOptions = {},
   ): Promise<{ id: string; ips: string[] } | undefined> {
-    const id = `c${++this.#containers}`;
+    const id = this.idOf(++this.#containers);
     await this.#put(this.netnsOf(id), "");
     const { code, stdout } = await this.call("ADD", pod, id, options);
     if (code !== 0) {
@@ -188,9 +190,11 @@ export class IpamNode {
   }
 }
 
-/** A node in memory, with the fakes it is made of. */
-export function fakeNode(): { node: IpamNode; fs: FakeFs; exec: FakeHostLocal; clock: FakeClock } {
-  const fs = new FakeFs();
+/** A node in memory, with the fakes it is made of; `files` are on its disk from the beginning. */
+export function fakeNode(
+  files: Record<string, string> = {},
+): { node: IpamNode; fs: FakeFs; exec: FakeHostLocal; clock: FakeClock } {
+  const fs = new FakeFs(files);
   const exec = new FakeHostLocal(fs);
   const clock = new FakeClock();
   fs.now = () => clock.now();

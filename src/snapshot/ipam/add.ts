@@ -99,7 +99,7 @@ class Allocation {
     for (const set of request.ranges) {
       let choice = await this.#choose(usableIn(set, wanted));
       if (choice === undefined) {
-        held ??= (await store.holds()).filter(({ owner }) => isSamePod(pod, owner.pod))
+        held ??= (await store.holds()).filter((hold) => isSamePod(pod, hold.pod))
           .map(({ ip }) => ip).reverse();
         choice = await this.#choose(usableIn(set, held));
       }

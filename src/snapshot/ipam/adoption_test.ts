@@ -122,7 +122,7 @@ async function cutAt(
 
 Deno.test("install and adopt() that are cut anywhere, run again, come to the same end", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(crash, { maxLength: 3 }), async (crashes) => {
+    fc.asyncProperty(fc.array(crash, { maxLength: 3, size: "max" }), async (crashes) => {
       const node = stockNode();
       for (const crash of crashes) {
         await cutAt(node, crash, () => install(node));
@@ -143,31 +143,33 @@ Deno.test("install and adopt() that are cut anywhere, run again, come to the sam
 });
 
 Deno.test("leave() that is cut anywhere, run again, gives the node back", async () => {
-  await fc.assert(fc.asyncProperty(fc.array(crash, { maxLength: 3 }), async (crashes) => {
-    const node = stockNode();
-    await install(node);
-    const ipam = new IpamNode(
-      node.fs,
-      new FakeHostLocal(node.fs),
-      node.clock,
-      node.paths,
-      "/opt/cni/bin",
-    );
-    const pod = await ipam.add("default/web-0");
-    await ipam.del("default/web-0", pod!.id);
-    for (const crash of crashes) {
-      await cutAt(node, crash, () => leave(node));
-      const named = (await typesOf(node)).some((type) => type.endsWith("edge-agent")) ||
-        await node.fs.exists(OURS);
-      if (named) assert.ok(await node.fs.exists(SHIM), "the plugin is named and not there");
-    }
-    await leave(node);
-    assert.deepEqual(await typesOf(node), STOCK);
-    assert.equal(await node.fs.exists(SHIM), false);
-    assert.equal(await node.fs.exists(OURS), false);
-    assert.deepEqual(
-      Object.values(await ipam.store()).filter((text) => /^(edge|$)/.test(text)),
-      [],
-    );
-  }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(crash, { maxLength: 3, size: "max" }), async (crashes) => {
+      const node = stockNode();
+      await install(node);
+      const ipam = new IpamNode(
+        node.fs,
+        new FakeHostLocal(node.fs),
+        node.clock,
+        node.paths,
+        "/opt/cni/bin",
+      );
+      const pod = await ipam.add("default/web-0");
+      await ipam.del("default/web-0", pod!.id);
+      for (const crash of crashes) {
+        await cutAt(node, crash, () => leave(node));
+        const named = (await typesOf(node)).some((type) => type.endsWith("edge-agent")) ||
+          await node.fs.exists(OURS);
+        if (named) assert.ok(await node.fs.exists(SHIM), "the plugin is named and not there");
+      }
+      await leave(node);
+      assert.deepEqual(await typesOf(node), STOCK);
+      assert.equal(await node.fs.exists(SHIM), false);
+      assert.equal(await node.fs.exists(OURS), false);
+      assert.deepEqual(
+        Object.values(await ipam.store()).filter((text) => /^(edge|$)/.test(text)),
+        [],
+      );
+    }),
+  );
 });

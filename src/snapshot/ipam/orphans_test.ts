@@ -31,6 +31,20 @@ Deno.test("collectOrphans() frees what is in nobody's books and holds what a rec
   );
 });
 
+Deno.test("collectOrphans() holds the address of a young record whose file is lost", async () => {
+  const { node, clock } = fakeNode();
+  const { ips: [ip] } = (await node.add("default/web-0"))!;
+  await node.reboot();
+  await node.fs.remove(`${node.dir}/${ip}`);
+  const limits = { holdTtlMs: DAY_MS, recordTtlMs: 9 * DAY_MS };
+  assert.equal((await node.collect(limits)).held, 1);
+  assert.deepEqual(await node.store(), { [ip!]: hold("default/web-0") });
+  await clock.advance(2 * DAY_MS);
+  // Too old now, and not held anew.
+  assert.equal((await node.collect(limits)).holds, 1);
+  assert.deepEqual(await node.store(), {});
+});
+
 Deno.test("collectOrphans() leaves the address of a container that lives", async () => {
   const { node, fs } = fakeNode();
   const { id } = (await node.add("default/web-0"))!;

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { isIP } from "node:net";
 import fc from "fast-check";
 import { FUZZ_RUNS, jsonValue } from "../../../tests/testing/arbitraries.ts";
 import { parseCachedResult } from "./cached_results.ts";
 import { parseCniArgs } from "./cni_args.ts";
 import { CniError } from "./cni_error.ts";
+import { FakeFs } from "../../../tests/testing/fake_fs.ts";
+import { savedPods } from "./former_pods.ts";
 import { planConflist } from "./conflist.ts";
 import { parseOwner } from "./ip_store.ts";
 import { parseRequest, withIps } from "./plugin_request.ts";
@@ -143,6 +146,25 @@ Deno.test("whatever the files say, their parsers give an answer", () => {
       }]);
     }),
     { numRuns: FUZZ_RUNS },
+  );
+});
+
+Deno.test("whatever the saved network says, its pod table gives an answer", async () => {
+  const row = fc.record({
+    network: fc.oneof(fc.constant("cbr0"), jsonValue),
+    namespace: fc.oneof(fc.constant("default"), jsonValue),
+    name: fc.oneof(fc.constant("web-0"), jsonValue),
+    ips: fc.oneof(jsonValue, fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), jsonValue))),
+  });
+  const content = fc.record({ pods: fc.oneof(jsonValue, fc.array(fc.oneof(row, jsonValue))) });
+  const text = fc.oneof(texts, fc.record({ content }).map((value) => JSON.stringify(value)));
+  await fc.assert(
+    fc.asyncProperty(text, async (text) => {
+      const saved = savedPods(new FakeFs({ "/network.json": text }), "/network.json");
+      const ips = await saved.ipsOf("cbr0", { namespace: "default", name: "web-0" });
+      assert.ok(ips.every((ip) => isIP(ip) !== 0));
+    }),
+    { numRuns: Math.ceil(FUZZ_RUNS / 10) },
   );
 });
 
