@@ -66,6 +66,19 @@ for (const { name, flannel } of BACKENDS) {
   );
 }
 
+test("S30 two thousand peers come back as they were, before flanneld starts", async (site) => {
+  const lab = await SnapshotSite.start(site);
+  const [a] = site.hosts as [EdgeHost];
+  await site.addPeers(2_000);
+  const what = "all peers to be on disk";
+  await lab.keptUntil(a, what, ({ content }) => content.peers.length === 2_001, 60_000);
+  const before = await a.flannelState();
+
+  await site.blackhole();
+  await reboot(lab, a);
+  assert.deepEqual(unnumbered(await a.flannelState()), unnumbered(before));
+});
+
 test("S31 both hosts rebooted link-down reach each other again, without flanneld", async (site) => {
   const lab = await SnapshotSite.start(site);
   const [a, b] = site.hosts as [EdgeHost, EdgeHost];
