@@ -8,6 +8,8 @@ export interface TcpAddress {
 
 /** A connected TCP socket. */
 export interface TcpSocket {
+  /** The other end. */
+  readonly remote: TcpAddress;
   /** Reads what there is into `buffer`; null at the end of the stream. Rejects once the socket is closed. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Writes all of `bytes`. */
@@ -76,7 +78,9 @@ async function acceptAll(
 function toSocket(connection: Deno.TcpConn): TcpSocket {
   connection.setNoDelay(true);
   let open = true;
+  const { hostname, port } = connection.remoteAddr;
   return {
+    remote: { hostname, port },
     read: (buffer) => connection.read(buffer),
     async write(bytes) {
       for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));

@@ -1,0 +1,188 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { TcpSocket } from "../../platform/tcp.ts";
+import { formatFrame, TcpFrames } from "./tcp_frames.ts";
+
+/** Where a query came from. */
+export interface Client {
+  address: string;
+  port: number;
+}
+
+/** Answers a packet; undefined for one that gets no answer. Never rejects. */
+export type Respond = (
+  packet: Uint8Array,
+  client: Client,
+  transport: "udp" | "tcp",
+) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
+
+/** What clients may take up. */
+export interface TcpLimits {
+  /** Open connections; beyond, the one that was quiet for longest makes room. */
+  connections: number;
+  /** Of one address. */
+  perClient: number;
+  /** Queries of one connection that are being answered: it is not read while there are more. */
+  inFlight: number;
+  /** How long a connection may be quiet, ms (RFC 7766 6.2.3). */
+  idleMs: number;
+  /** How long a client may take to read an answer, ms. */
+  writeMs: number;
+  /** Longest query, bytes. */
+  messageBytes: number;
+}
+
+/** Enough for a node's pods, and little to hold for it. */
+export const TCP_LIMITS: TcpLimits = {
+  connections: 512,
+  perClient: 64,
+  inFlight: 64,
+  idleMs: 10_000,
+  writeMs: 5_000,
+  messageBytes: 4_096,
+};
+
+/** Told of what is counted. */
+export interface TcpEvents {
+  opened?(): void;
+  /** `limit`: it had to make room; `broken`: it spoke no DNS. */
+  closed?(why: "end" | "idle" | "limit" | "broken" | "slow" | "stopped"): void;
+}
+
+interface Connection {
+  socket: TcpSocket;
+  quietSinceMs: number;
+  inFlight: number;
+  close(why: Parameters<NonNullable<TcpEvents["closed"]>>[0]): void;
+}
+
+/** Speaks DNS over connections: pipelined, answered in the order in which answers are ready (RFC 7766 7). */
+export class TcpServer implements Disposable {
+  readonly #connections = new Set<Connection>();
+  readonly #respond: Respond;
+  readonly #clock: Clock;
+  readonly #limits: TcpLimits;
+  readonly #events: TcpEvents;
+
+  constructor(
+    respond: Respond,
+    { clock, limits = TCP_LIMITS, events = {} }: {
+      clock: Clock;
+      limits?: TcpLimits;
+      events?: TcpEvents;
+    },
+  ) {
+    this.#respond = respond;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#events = events;
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a connection over; it ends with its client, or by a limit. */
+  readonly accept = (socket: TcpSocket): void => {
+    const { connections, perClient } = this.#limits;
+    const same = [...this.#connections].filter((each) =>
+      each.socket.remote.hostname === socket.remote.hostname
+    );
+    if (same.length >= perClient) makeRoom(same);
+    else if (this.#connections.size >= connections) makeRoom([...this.#connections]);
+    void this.#serve(socket);
+  };
+
+  [Symbol.dispose](): void {
+    for (const connection of [...this.#connections]) connection.close("stopped");
+  }
+
+  async #serve(socket: TcpSocket): Promise<void> {
+    const clock = this.#clock;
+    const { idleMs, inFlight, messageBytes } = this.#limits;
+    let open = true;
+    let cancelIdle = () => {};
+    /** Resolved when an answer is out: there may be room for more queries. */
+    let answered = Promise.withResolvers<void>();
+    const connection: Connection = {
+      socket,
+      quietSinceMs: clock.monotonic(),
+      inFlight: 0,
+      close: (why) => {
+        if (!open) return;
+        open = false;
+        cancelIdle();
+        this.#connections.delete(connection);
+        socket.close();
+        answered.resolve();
+        this.#events.closed?.(why);
+      },
+    };
+    const touch = () => {
+      if (!open) return;
+      connection.quietSinceMs = clock.monotonic();
+      cancelIdle();
+      cancelIdle = clock.timer(idleMs, () => {
+        if (connection.inFlight === 0) connection.close("idle");
+        else touch();
+      });
+    };
+    this.#connections.add(connection);
+    this.#events.opened?.();
+    touch();
+
+    let writing = Promise.resolve();
+    const answer = async (packet: Uint8Array) => {
+      connection.inFlight++;
+      const { hostname: address, port } = socket.remote;
+      const reply = await this.#respond(packet, { address, port }, "tcp");
+      // One after the other: two answers must not be mixed.
+      writing = writing.then(() =>
+        reply === undefined ? undefined : this.#write(connection, reply)
+      );
+      await writing;
+      connection.inFlight--;
+      touch();
+      answered.resolve();
+      answered = Promise.withResolvers();
+    };
+
+    const frames = new TcpFrames(messageBytes);
+    const buffer = new Uint8Array(messageBytes);
+    try {
+      for (;;) {
+        const count = await socket.read(buffer);
+        if (count === null) break;
+        touch();
+        for (const packet of frames.push(buffer.subarray(0, count))) {
+          while (open && connection.inFlight >= inFlight) await answered.promise;
+          if (open) void answer(packet);
+        }
+      }
+      // Who has only ended its side still waits for answers.
+      while (open && connection.inFlight > 0) await answered.promise;
+      connection.close("end");
+    } catch (error) {
+      connection.close(error instanceof SyntaxError ? "broken" : "end");
+    }
+  }
+
+  async #write(connection: Connection, reply: Uint8Array): Promise<void> {
+    const cancel = this.#clock.timer(this.#limits.writeMs, () => connection.close("slow"));
+    try {
+      await connection.socket.write(formatFrame(reply));
+    } catch {
+      connection.close("end");
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** Closes the connection that was quiet for longest. */
+function makeRoom(candidates: readonly Connection[]): void {
+  const [longest] = candidates.toSorted((a, b) =>
+    Math.sign(a.inFlight) - Math.sign(b.inFlight) || a.quietSinceMs - b.quietSinceMs
+  );
+  longest?.close("limit");
+}
