@@ -21,8 +21,18 @@ export interface InformerOptions<T> {
   random: () => number;
   /** Called after the mirror changed, and when it became whole. */
   changed: () => void;
+  /** Told of each change, for those who would not look at everything; before {@linkcode changed}. */
+  events?: InformerEvents<T>;
   /** A try failed. */
   failed: (error: unknown) => void;
+}
+
+/** What changes in a mirror. Keys are `namespace/name`, or `name`. */
+export interface InformerEvents<T> {
+  /** This is all that there is. The map is the mirror's own: it changes. */
+  replaced(objects: ReadonlyMap<string, T>): void;
+  /** An object came or changed, or (undefined) went. */
+  applied(key: string, object: T | undefined): void;
 }
 
 /** A collection kept in memory, a small part of each object, by list and watch. */
@@ -42,7 +52,8 @@ export class Informer<T> {
 
   /** Works until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void> {
-    const { path, query = {}, encoding, send, clock, random, changed, failed } = this.#options;
+    const { path, query = {}, encoding, send, clock, random } = this.#options;
+    const { changed, events, failed } = this.#options;
     const { contentType } = encoding;
     return new Reflector({
       target: {
@@ -71,6 +82,7 @@ export class Informer<T> {
             commit: (head) => {
               this.#objects = fresh;
               this.#resourceVersion = head.resourceVersion;
+              events?.replaced(fresh);
               changed();
             },
             abandon: () => {},
@@ -83,12 +95,16 @@ export class Informer<T> {
           );
           this.#resourceVersion = resourceVersion;
           if (type === "DELETED") {
-            if (this.#objects.delete(key)) changed();
+            if (!this.#objects.delete(key)) return;
+            events?.applied(key, undefined);
+            changed();
             return;
           }
           const [former, next] = [this.#objects.get(key), this.#options.read(body)];
           this.#objects.set(key, next);
-          if (former === undefined || !this.#options.equals(former, next)) changed();
+          if (former !== undefined && this.#options.equals(former, next)) return;
+          events?.applied(key, next);
+          changed();
         },
         bookmark: (resourceVersion) => void (this.#resourceVersion = resourceVersion),
         caughtUp: () => {},
