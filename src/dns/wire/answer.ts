@@ -1,6 +1,7 @@
 import type { ExtendedError } from "./rcode.ts";
-import { HEADER_BYTES } from "./message.ts";
+import { decodeMessage, FLAG, HEADER_BYTES, type Message } from "./message.ts";
 import { nameSize } from "./name.ts";
+import { CLASS_IN } from "./record_type.ts";
 import { type ResourceRecord, writeRecord } from "./record.ts";
 import { WireWriter } from "./wire_writer.ts";
 
@@ -64,4 +65,17 @@ export function createAnswer(name: string, parts: AnswerParts): Answer {
     authoritiesEnd,
     extendedError,
   };
+}
+
+/** The message that an answer to the question for `name` and `type` is. */
+export function readAnswer(name: string, type: number, answer: Answer): Message {
+  const writer = new WireWriter();
+  const { answers, authorities, additionals, rcode, authoritative } = answer;
+  const flags = FLAG.RESPONSE | (authoritative ? FLAG.AUTHORITATIVE : 0) | (rcode & 0xf);
+  for (const value of [0, flags, 1, answers, authorities, additionals]) writer.uint16(value);
+  writer.name(name, "plain");
+  writer.uint16(type);
+  writer.uint16(CLASS_IN);
+  writer.raw(answer.records);
+  return decodeMessage(writer.take());
 }
