@@ -1,8 +1,9 @@
 import type { Answer } from "./answer.ts";
-import { type Edns, ednsSize, toEdeOption, writeEdns } from "./edns.ts";
+import { type Edns, toEdeOption, writeEdns } from "./edns.ts";
 import { FLAG, HEADER_BYTES, MAX_MESSAGE_BYTES } from "./message.ts";
 import { skipName } from "./name.ts";
 import type { Query, Received } from "./query.ts";
+import type { ExtendedError } from "./rcode.ts";
 import { TYPE } from "./record_type.ts";
 import { WireWriter } from "./wire_writer.ts";
 
@@ -26,6 +27,8 @@ export interface ReplyOptions {
    * that take the first one then spread.
    */
   turn?: number;
+  /** Where to write the reply, if not into memory of its own: at least `limit` bytes. The reply is a part of it. */
+  into?: Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -38,8 +41,8 @@ export function formatReply(
   options: ReplyOptions,
 ): Uint8Array<ArrayBuffer> {
   const { packet, questionEnd, edns } = query;
-  const opt = edns === undefined ? undefined : replyEdns(edns, answer);
-  const optSize = opt === undefined ? 0 : ednsSize(opt);
+  const opt = edns === undefined ? NOTHING : optBytes(edns, answer);
+  const optSize = opt.length;
   const room = options.limit - questionEnd - optSize;
   let { answers, authorities, additionals, records } = answer;
   let size = records.length;
@@ -50,7 +53,8 @@ export function formatReply(
   }
   const truncated = answers < answer.answers || authorities < answer.authorities;
 
-  const reply = new Uint8Array(questionEnd + size + optSize);
+  const reply = options.into?.subarray(0, questionEnd + size + optSize) ??
+    new Uint8Array(questionEnd + size + optSize);
   reply.set(packet.subarray(0, questionEnd));
   const flags = FLAG.RESPONSE | FLAG.RECURSION_AVAILABLE |
     (answer.authoritative ? FLAG.AUTHORITATIVE : 0) |
@@ -66,14 +70,14 @@ export function formatReply(
   };
   put(6, answers);
   put(8, authorities);
-  put(10, additionals + (opt === undefined ? 0 : 1));
+  put(10, additionals + (optSize === 0 ? 0 : 1));
   if (options.turn === undefined || answer.answers < 2) {
     reply.set(size === records.length ? records : records.subarray(0, size), questionEnd);
   } else {
     records = turned(answer, options.turn);
     reply.set(records.subarray(0, size), questionEnd);
   }
-  if (opt !== undefined) reply.set(optBytes(opt, answer.rcode), questionEnd + size);
+  reply.set(opt, questionEnd + size);
   return reply;
 }
 
@@ -82,29 +86,37 @@ export function formatRejection(
   packet: Uint8Array,
   { rcode, edns }: Pick<Extract<Received, { state: "rejected" }>, "rcode" | "edns">,
 ): Uint8Array<ArrayBuffer> {
-  const opt = edns === undefined ? undefined : optBytes(replyEdns(edns), rcode);
-  const reply = new Uint8Array(HEADER_BYTES + (opt?.length ?? 0));
+  const opt = edns === undefined ? NOTHING : optBytes(edns, { rcode });
+  const reply = new Uint8Array(HEADER_BYTES + opt.length);
   reply.set(packet.subarray(0, 4));
   // Opcode and RD are the client's.
   reply[2] = FLAG.RESPONSE >> 8 | (packet[2]! & 0x79);
   reply[3] = rcode & 0xf;
-  if (opt !== undefined) {
-    reply[11] = 1;
-    reply.set(opt, HEADER_BYTES);
-  }
+  if (opt.length > 0) reply[11] = 1;
+  reply.set(opt, HEADER_BYTES);
   return reply;
 }
 
-function replyEdns({ dnssecOk }: Edns, answer?: Pick<Answer, "extendedError">): Edns {
-  const options = answer?.extendedError === undefined ? [] : [toEdeOption(answer.extendedError)];
-  return { udpSizeBytes: MAX_UDP_BYTES, version: 0, dnssecOk, options };
+const NOTHING = new Uint8Array();
+
+/** The OPT record of a reply. Most are one of two. */
+function optBytes(
+  { dnssecOk }: Edns,
+  { rcode, extendedError }: Pick<Answer, "rcode" | "extendedError">,
+): Uint8Array {
+  if (rcode < 16 && extendedError === undefined) return dnssecOk ? OPT_DNSSEC_OK : OPT;
+  return writeOpt(dnssecOk, rcode, extendedError);
 }
 
-function optBytes(opt: Edns, rcode: number): Uint8Array {
-  const writer = new WireWriter(0, 16);
-  writeEdns(writer, opt, rcode);
+function writeOpt(dnssecOk: boolean, rcode = 0, extendedError?: ExtendedError): Uint8Array {
+  const options = extendedError === undefined ? [] : [toEdeOption(extendedError)];
+  const writer = new WireWriter();
+  writeEdns(writer, { udpSizeBytes: MAX_UDP_BYTES, version: 0, dnssecOk, options }, rcode);
   return writer.take();
 }
+
+const OPT = writeOpt(false);
+const OPT_DNSSEC_OK = writeOpt(true);
 
 /** How many records of the answer section fit into `room` bytes. */
 function fitting({ records, answers }: Answer, room: number): { size: number; count: number } {

@@ -1,11 +1,19 @@
-import { labelBytes, nameKey } from "./name.ts";
+import { labelBytes, MAX_LABEL_BYTES, nameKey } from "./name.ts";
 
 /** Pointers have 14 bits (RFC 1035 4.1.4). */
 const POINTER_REACH = 0x4000;
 
+/**
+ * The buffer of the last writer that was done: thousands of answers a second would otherwise leave as many
+ * buffers to the garbage collector, outside of its heap, where it is slow to look.
+ */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+const MIN_BUFFER_BYTES = 4096;
+const MAX_SPARE_BYTES = 0x10000;
+
 /** Writes numbers and names of a message, big-endian, names compressed. Grows as needed. */
 export class WireWriter {
-  #bytes: Uint8Array;
+  #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;
   /** Offset in the message of the first byte that is written here. */
   readonly #base: number;
@@ -13,9 +21,10 @@ export class WireWriter {
   /** Keys of the names, and ends of names, that later ones can point to, with their offsets in the message. */
   readonly #names = new Map<string, number>();
 
-  constructor(base = 0, sizeBytes = 512) {
+  constructor(base = 0) {
     this.#base = base;
-    this.#bytes = new Uint8Array(sizeBytes);
+    this.#bytes = spare ?? new Uint8Array(MIN_BUFFER_BYTES);
+    spare = undefined;
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -24,9 +33,13 @@ export class WireWriter {
     return this.#length;
   }
 
-  /** What was written, in memory of its own. */
+  /** What was written, in memory of its own. The writer is done then. */
   take(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length) as Uint8Array<ArrayBuffer>;
+    const taken = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length <= MAX_SPARE_BYTES) spare = this.#bytes;
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
+    return taken;
   }
 
   uint8(value: number): void {
@@ -59,9 +72,9 @@ export class WireWriter {
     const key = nameKey(name);
     for (let [at, end] = [0, offset]; at < key.length;) {
       this.#remember(key.slice(at), end);
-      const label = labelAt(key, at);
-      end += 1 + labelBytes(label).length;
-      at += label.length + 1;
+      const next = labelEnd(key, at);
+      end += 1 + labelSize(key, at, next);
+      at = next + 1;
     }
   }
 
@@ -81,11 +94,9 @@ export class WireWriter {
         return;
       }
       this.#remember(rest, this.#base + this.#length);
-      const label = labelAt(name, at);
-      const bytes = labelBytes(label);
-      this.uint8(bytes.length);
-      this.raw(bytes);
-      at += label.length + 1;
+      const next = labelEnd(name, at);
+      this.#label(name, at, next);
+      at = next + 1;
     }
     this.uint8(0);
   }
@@ -98,6 +109,20 @@ export class WireWriter {
     }
   }
 
+  #label(name: string, start: number, end: number): void {
+    const size = labelSize(name, start, end);
+    // Whatever is not plain is checked and written the long way.
+    if (size !== end - start || size === 0 || size > MAX_LABEL_BYTES) {
+      const bytes = labelBytes(name.slice(start, end));
+      this.uint8(bytes.length);
+      this.raw(bytes);
+      return;
+    }
+    let at = this.#grow(size + 1);
+    this.#bytes[at++] = size;
+    for (let i = start; i < end; i++) this.#bytes[at++] = name.charCodeAt(i);
+  }
+
   #remember(key: string, offset: number): void {
     if (offset < POINTER_REACH && !this.#names.has(key)) this.#names.set(key, offset);
   }
@@ -107,7 +132,9 @@ export class WireWriter {
     const at = this.#length;
     this.#length = at + count;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      const grown = new Uint8Array(
+        Math.max(this.#length, this.#bytes.length * 2, MIN_BUFFER_BYTES),
+      );
       grown.set(this.#bytes.subarray(0, at));
       this.#bytes = grown;
       this.#view = new DataView(grown.buffer);
@@ -116,7 +143,16 @@ export class WireWriter {
   }
 }
 
-function labelAt(name: string, at: number): string {
-  const dot = name.indexOf(".", at);
-  return name.slice(at, dot < 0 ? undefined : dot);
+function labelEnd(name: string, start: number): number {
+  const dot = name.indexOf(".", start);
+  return dot < 0 ? name.length : dot;
+}
+
+/** Bytes of a label: an escape is four characters for one. */
+function labelSize(name: string, start: number, end: number): number {
+  let size = end - start;
+  for (let i = name.indexOf("\\", start); i >= 0 && i < end; i = name.indexOf("\\", i + 1)) {
+    size -= 3;
+  }
+  return size;
 }

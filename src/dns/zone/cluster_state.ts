@@ -44,7 +44,7 @@ export class ClusterState<Memo> {
   apply(change: ZoneChange): boolean {
     const { kind, key, facts } = change;
     const former = this.#facts[kind].get(key);
-    if (former === undefined && facts === undefined) return false;
+    if (former === facts) return false;
     if (former !== undefined && JSON.stringify(former) === JSON.stringify(facts)) return false;
     switch (kind) {
       case "service":
@@ -65,7 +65,12 @@ export class ClusterState<Memo> {
     return true;
   }
 
-  /** Makes `objects` all that there is of a kind, as after a list. @returns whether anything is different now */
+  /**
+   * Makes `objects` all that there is of a kind, as after a list. Facts that are the very ones that were
+   * given before cost next to nothing.
+   *
+   * @returns whether anything is different now
+   */
   replace<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): boolean {
     let changed = false;
     const gone = [...this.#facts[kind].keys()].filter((key) => !objects.has(key));
@@ -78,9 +83,9 @@ export class ClusterState<Memo> {
     return changed;
   }
 
-  /** How many objects of a kind are known. */
-  count(kind: FactsKind): number {
-    return this.#facts[kind].size;
+  /** All that is known of a kind, by key: plain JSON, fit to be kept on disk. */
+  facts<K extends FactsKind>(kind: K): ReadonlyMap<string, FactsOf[K]> {
+    return this.#facts[kind];
   }
 
   service(namespace: string, name: string): ClusterService<Memo> | undefined {

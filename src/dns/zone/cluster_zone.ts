@@ -64,7 +64,7 @@ export class ClusterZone {
   }
 
   /** The objects that the zone is made of, to read. */
-  get state(): Pick<ClusterState<ZoneAnswer>, "count" | "service" | "hasNamespace"> {
+  get state(): Pick<ClusterState<ZoneAnswer>, "facts" | "service" | "hasNamespace"> {
     return this.#state;
   }
 
