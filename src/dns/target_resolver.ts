@@ -1,24 +1,13 @@
 import type { Next } from "./chain.ts";
-import { readAnswer } from "./wire/answer_records.ts";
-import type { ExtendedError } from "./wire/rcode.ts";
-import type { ResourceRecord } from "./wire/record.ts";
+import { readAnswer } from "./wire/answer.ts";
 import { CLASS_IN } from "./wire/record_type.ts";
-
-/** What an ExternalName Service leads to. */
-export interface TargetAnswer {
-  rcode: number;
-  answers: readonly ResourceRecord[];
-  authorities: readonly ResourceRecord[];
-  extendedError?: ExtendedError;
-}
+import type { ResolveTarget } from "./zone/chase.ts";
 
 /**
  * Resolves names that the cluster zone leads to but that are not its own, through `next`: the cache and
  * what is behind it, so that what is known of them outlives an outage.
  */
-export function createTargetResolver(
-  next: Next,
-): (target: string, type: number) => Promise<TargetAnswer> {
+export function createTargetResolver(next: Next): ResolveTarget {
   return async (target, type) => {
     const query = {
       name: target,
@@ -28,7 +17,7 @@ export function createTargetResolver(
       checkingDisabled: false,
     };
     const { answer } = await next({ query, transport: "udp" });
-    const { answers, authorities } = readAnswer(target, answer);
+    const { answers, authorities } = readAnswer(target, type, answer);
     return { rcode: answer.rcode, answers, authorities, extendedError: answer.extendedError };
   };
 }

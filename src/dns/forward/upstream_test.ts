@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FUZZ_RUNS, mutate, mutations } from "../../../tests/testing/arbitraries.ts";
+import {
+  a,
+  answering,
+  type FakePacket,
+  type FakeServer,
+  replyTo,
+} from "../../../tests/testing/fake_dns_network.ts";
+import { dnsMessage } from "../../../tests/testing/dns_messages.ts";
+import { question, startForwarder } from "../../../tests/testing/test_forwarder.ts";
+import { encodeMessage, type Message } from "../wire/message.ts";
+
+const NAME = "long-enough-a-name.example";
+
+/** What the forwarder makes of one server: address and transport, or the state. */
+async function outcome(
+  server: FakeServer,
+  advanceMs = 6_000,
+): Promise<{ said: string; ignored: string[]; open: number; seen: string[] }> {
+  using test = startForwarder({ "10.0.0.1": server });
+  const asked = test.forwarder.resolve(question(NAME));
+  await test.clock.advance(advanceMs);
+  const forwarded = await asked;
+  const data = forwarded.state === "answered"
+    ? forwarded.answer.message.answers[0]?.data
+    : undefined;
+  const said = forwarded.state !== "answered"
+    ? forwarded.state
+    : `${data?.kind === "address" ? data.address : "-"} ${forwarded.answer.transport}`;
+  const ignored = test.events.flatMap((event) => event.kind === "ignored" ? [event.why] : []);
+  const seen = test.network.queriesTo("10.0.0.1:53");
+  test.forwarder[Symbol.dispose]();
+  await test.clock.advance(60_000);
+  return { said, ignored, open: test.network.openSockets + test.clock.pending, seen };
+}
+
+const truth = (query: Message): Uint8Array =>
+  replyTo(query, { answers: [a(query.questions[0]!.name, "1.1.1.1")] });
+const lie = (query: Message, fields: Partial<Message> = {}): Uint8Array =>
+  replyTo(query, { answers: [a(query.questions[0]!.name, "6.6.6.6")], ...fields });
+const respelled = (query: Message) =>
+  query.questions.map((each) => ({ ...each, name: each.name.toLowerCase() }));
+
+Deno.test.each<{ name: string; packet: (query: Message) => FakePacket; why: string }>([
+  {
+    name: "another address",
+    packet: (query) => ({ bytes: lie(query), from: { hostname: "10.0.0.66", port: 53 } }),
+    why: "source",
+  },
+  {
+    name: "another port",
+    packet: (query) => ({ bytes: lie(query), from: { hostname: "10.0.0.1", port: 54 } }),
+    why: "source",
+  },
+  {
+    name: "another id",
+    packet: (query) => ({ bytes: lie(query, { id: query.id ^ 1 }) }),
+    why: "id",
+  },
+  {
+    name: "another name",
+    packet: (query) => ({
+      bytes: lie(query, { questions: [{ name: "x.example", type: 1, class: 1 }] }),
+    }),
+    why: "question",
+  },
+  {
+    name: "another type",
+    packet: (query) => ({
+      bytes: lie(query, { questions: [{ ...query.questions[0]!, type: 28 }] }),
+    }),
+    why: "question",
+  },
+  {
+    name: "two questions",
+    packet: (query) => ({
+      bytes: lie(query, { questions: [query.questions[0]!, query.questions[0]!] }),
+    }),
+    why: "question",
+  },
+  {
+    name: "a query",
+    packet: (query) => ({ bytes: lie(query, { response: false }) }),
+    why: "malformed",
+  },
+  { name: "nothing", packet: () => ({ bytes: new Uint8Array() }), why: "malformed" },
+  {
+    name: "half of a reply",
+    packet: (query) => ({ bytes: truth(query).subarray(0, 40) }),
+    why: "malformed",
+  },
+])("S43 a packet with $name is passed over, and the reply behind it counts", async (row) => {
+  const { said, ignored, open } = await outcome((query, transport) =>
+    isProbe(query)
+      ? answering("1.1.1.1")(query, transport)
+      : [row.packet(query), { bytes: truth(query) }]
+  );
+  assert.deepEqual({ said, ignored, open }, { said: "1.1.1.1 udp", ignored: [row.why], open: 0 });
+});
+
+Deno.test("S43 a truncated reply is asked for again over TCP", async () => {
+  const { said, open } = await outcome((query, transport) => [{
+    bytes: transport === "udp" ? replyTo(query, { truncated: true }) : truth(query),
+  }]);
+  assert.deepEqual({ said, open }, { said: "1.1.1.1 tcp", open: 0 });
+});
+
+Deno.test("S43 fifty forged packets make it ask over TCP, where nobody can forge", async () => {
+  const { said } = await outcome((query, transport) => {
+    if (transport === "tcp") return [{ bytes: truth(query) }];
+    return Array.from({ length: 60 }, (_, i) => ({ bytes: lie(query, { id: query.id + 1 + i }) }));
+  });
+  assert.equal(said, "1.1.1.1 tcp");
+});
+
+Deno.test("an upstream that does not keep the spelling is asked over TCP once, then over UDP", async () => {
+  using test = startForwarder({
+    "10.0.0.1": (query) => [{ bytes: replyTo(query, { questions: respelled(query) }) }],
+  });
+  for (const name of ["one.example", "two.example"]) {
+    await test.clock.advance(0);
+    assert.equal((await test.forwarder.resolve(question(name))).state, "answered");
+  }
+  const seen = test.network.queriesTo("10.0.0.1:53");
+  assert.deepEqual(seen.at(-1), "10.0.0.1:53 udp two.example");
+  assert.equal(seen.filter((each) => each.includes("two.example")).length, 1);
+});
+
+Deno.test.each<{ name: string; complaint: (query: Message) => Uint8Array }>([
+  { name: "FORMERR", complaint: (query) => replyTo(query, { rcode: 1 }) },
+  { name: "NOTIMP", complaint: (query) => replyTo(query, { rcode: 4 }) },
+  {
+    name: "FORMERR without a question",
+    complaint: (query) => replyTo(query, { rcode: 1, questions: [] }),
+  },
+])("an upstream that answers EDNS with $name is asked without it from then on", async (row) => {
+  using test = startForwarder({
+    "10.0.0.1": (query) => [{
+      bytes: query.edns === undefined ? truth(query) : row.complaint(query),
+    }],
+  });
+  for (const name of ["one.example", "two.example"]) {
+    const asked = test.forwarder.resolve(question(name));
+    await test.clock.advance(0);
+    assert.equal((await asked).state, "answered");
+  }
+  const two = test.network.queriesTo("10.0.0.1:53").filter((each) => each.includes("two"));
+  assert.equal(two.length, 1);
+});
+
+Deno.test("what an upstream is sent: its own id, spelling and port each time, EDNS 1232, DO and CD passed on", async () => {
+  const queries: Message[] = [];
+  using test = startForwarder({
+    "10.0.0.1": (query, transport) => {
+      if (!isProbe(query)) queries.push(query);
+      return answering("1.1.1.1")(query, transport);
+    },
+  });
+  for (let i = 0; i < 50; i++) {
+    await test.forwarder.resolve({
+      ...question(NAME),
+      dnssecOk: i % 2 === 0,
+      checkingDisabled: i % 3 === 0,
+    });
+  }
+  assert.ok(new Set(queries.map(({ id }) => id)).size > 45);
+  assert.ok(new Set(queries.map(({ questions }) => questions[0]!.name)).size > 45);
+  for (const [i, { edns, checkingDisabled, recursionDesired }] of queries.entries()) {
+    assert.deepEqual(
+      { ...edns, checkingDisabled, recursionDesired },
+      {
+        udpSizeBytes: 1232,
+        version: 0,
+        dnssecOk: i % 2 === 0,
+        options: [],
+        checkingDisabled: i % 3 === 0,
+        recursionDesired: true,
+      },
+    );
+  }
+});
+
+Deno.test("S43 whatever bytes an upstream sends, over UDP and TCP: no crash, no leak, and no lie", async () => {
+  const packets = fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant("bytes" as const), bytes: fc.uint8Array({ maxLength: 80 }) }),
+      fc.record({ kind: fc.constant("mutated" as const), changes: mutations }),
+      fc.record({ kind: fc.constant("message" as const), message: dnsMessage }),
+      fc.record({ kind: fc.constant("truncated" as const) }),
+    ),
+    { maxLength: 4 },
+  );
+  await fc.assert(
+    fc.asyncProperty(packets, packets, async (udp, tcp) => {
+      const server: FakeServer = (query, transport) =>
+        (transport === "udp" ? udp : tcp).map((packet) => {
+          switch (packet.kind) {
+            case "bytes":
+              return { bytes: packet.bytes };
+            case "mutated":
+              return { bytes: mutate(truth(query), packet.changes) };
+            case "message":
+              return { bytes: encodeMessage({ ...packet.message, id: query.id }) };
+            case "truncated":
+              return { bytes: replyTo(query, { truncated: true }) };
+            default:
+              return packet satisfies never;
+          }
+        });
+      assert.equal((await outcome(server, 10_000)).open, 0);
+    }),
+    { numRuns: Math.ceil(FUZZ_RUNS / 50) },
+  );
+});
+
+function isProbe({ questions: [asked] }: Message): boolean {
+  return asked?.name === "" || asked?.type === 13;
+}
