@@ -7,7 +7,7 @@ export const SPECIFICATION_CLUSTER = {
   namespaces: ["testns", "podns", "svcns", "kube-system"],
   services: [
     service("testns", "svc1", { clusterIP: "10.0.0.1", ports: [HTTP] }),
-    service("testns", "svcempty", { clusterIP: "10.0.0.1", ports: [HTTP] }),
+    service("testns", "svcempty", { clusterIP: "10.0.0.2", ports: [HTTP] }),
     service("testns", "svc6", { clusterIP: "1234:abcd::1", ports: [HTTP] }),
     service("testns", "hdls1", { clusterIP: "None" }),
     service("testns", "hdlsprtls", { clusterIP: "None" }),

@@ -88,11 +88,11 @@ Deno.test.each(rows([
 ]))("S40 specification: $ask", (row) => check(row));
 
 Deno.test.each(rows([
-  { ask: "svcempty.testns A", want: ["5 IN A 10.0.0.1"] },
-  ...["svc1", "svcempty"].map((name) => ({
+  { ask: "svcempty.testns A", want: ["5 IN A 10.0.0.2"] },
+  ...[["svc1", "10.0.0.1"], ["svcempty", "10.0.0.2"]].map(([name, ip]) => ({
     ask: `${name}.testns SRV`,
     want: [`5 IN SRV 0 100 80 ${name}.testns.svc.cluster.local.`],
-    extra: [svc(`${name}.testns`, "A 10.0.0.1")],
+    extra: [svc(`${name}.testns`, `A ${ip}`)],
   })),
   {
     ask: "svc6.testns SRV",
