@@ -46,6 +46,13 @@ Deno.test("the plugin file starts the agent, with host-local before everything o
   assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf`]);
 });
 
+Deno.test("the plugin file keeps from the agent what the dynamic linker is told, or it could start nothing", async () => {
+  await using files = await plugins();
+  await files.script(files.agent, "#!/bin/sh\nenv | grep -c ^LD_\n");
+  const linker = { LD_LIBRARY_PATH: "/snap/lib", LD_PRELOAD: "", LD_BIND_NOW: "1" };
+  assert.equal((await files.call("DEL", linker)).stdout, "0\n");
+});
+
 Deno.test.each(["missing", "empty", "not executable", "a folder"])(
   "the plugin file starts host-local when the agent is %s",
   async (what) => {

@@ -2,6 +2,17 @@
 export type Program = readonly [string, ...string[]];
 
 /**
+ * What tells the dynamic linker something (ld.so(8)). The runtime of the binary starts no program while
+ * one of them is set, so that a container runtime which has some would get no pod started or ended.
+ */
+const LINKER_VARIABLES = [
+  ...["LD_ASSUME_KERNEL", "LD_AUDIT", "LD_BIND_NOT", "LD_BIND_NOW", "LD_DEBUG", "LD_DEBUG_OUTPUT"],
+  ...["LD_DYNAMIC_WEAK", "LD_HWCAP_MASK", "LD_LIBRARY_PATH", "LD_ORIGIN_PATH", "LD_POINTER_GUARD"],
+  ...["LD_PREFER_MAP_32BIT_EXEC", "LD_PRELOAD", "LD_PROFILE", "LD_PROFILE_OUTPUT", "LD_SHOW_AUXV"],
+  ...["LD_TRACE_LOADED_OBJECTS", "LD_USE_LOAD_BIAS", "LD_VERBOSE", "LD_WARN"],
+];
+
+/**
  * The plugin file that runtimes start: a script, since the binary finds `host-local` through PATH, and
  * because it still starts pods when somebody has deleted the agent without undoing its setup.
  *
@@ -15,6 +26,7 @@ PATH="\${CNI_PATH:+$CNI_PATH:}\${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}"
 export PATH
 agent=${quote(binary)}
 if [ "\${CNI_COMMAND:-}" != VERSION ] && [ -f "$agent" ] && [ -s "$agent" ] && [ -x "$agent" ]; then
+  unset ${LINKER_VARIABLES.join(" ")}
   exec "$agent"${args.map((arg) => ` ${quote(arg)}`).join("")}
 fi
 exec host-local
