@@ -36,6 +36,20 @@ Deno.test("reconcileConflist() does nothing on a node without a folder of networ
   assert.deepEqual(await reconcileConflist({ fs, paths }), { state: "absent" });
 });
 
+Deno.test.each([
+  { what: "addresses", conf: { ipam: { dataDir: "/run/cni-ipam-state" } } },
+  { what: "pods' configs", conf: { dataDir: "/run/flannel-scratch" } },
+])("reconcileConflist() refuses a folder of $what that the agent may not use", async ({ conf }) => {
+  const flannel = JSON.parse(FLANNEL_CONFLIST);
+  Object.assign(flannel.plugins[0], conf);
+  const fs = new FakeFs({ [FLANNEL]: JSON.stringify(flannel) });
+  fs.fault = (_, path) => path.startsWith("/run/") ? { code: "EIO" } : undefined;
+  const outcome = await reconcileConflist({ fs, paths });
+  assert.equal(outcome.state, "refused");
+  assert.match("reason" in outcome ? outcome.reason : "", /\/run\//);
+  assert.equal(await fs.exists(OURS), false);
+});
+
 Deno.test("installShim() writes the plugin once, with its mode", async () => {
   const fs = new FakeFs();
   assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"]), true);

@@ -239,6 +239,17 @@ Deno.test("ADD succeeds when its record can't be kept", async () => {
   assert.match(stderr, /edge-agent: c1 may lose its addresses/);
 });
 
+Deno.test("ADD gets some address when the plugin itself may not look at the store", async () => {
+  const { node, fs, exec } = fakeNode();
+  const first = await node.add("default/web-0");
+  await node.del("default/web-0", first!.id);
+  fs.fault = (op, path) => op === "stat" && path === node.dir ? { code: "EIO" } : undefined;
+  const { code, stderr } = await node.call("ADD", "default/web-0", "c9");
+  assert.equal(code, 0);
+  assert.match(stderr, /the store of addresses can't be used/);
+  assert.deepEqual(exec.runs.slice(2), ["ADD c9"]);
+});
+
 Deno.test("DEL never fails for what is missing", async () => {
   const { node } = fakeNode();
   for (const env of [undefined, { CNI_NETNS: "" }]) {
