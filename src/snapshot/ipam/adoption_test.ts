@@ -100,6 +100,42 @@ Deno.test("leave() catches what pods wrote while it was at work", async () => {
   assert.deepEqual(await typesOf(node), ["late host-local", ...STOCK]);
 });
 
+Deno.test("leave() gives back pods of a network that flannel's config called otherwise before", async () => {
+  const node = stockNode();
+  await install(node);
+  const ipam = new IpamNode(
+    node.fs,
+    new FakeHostLocal(node.fs),
+    node.clock,
+    node.paths,
+    "/opt/cni/bin",
+  );
+  const pod = await ipam.add("default/web-0");
+  await ipam.del("default/web-0", pod!.id);
+  for (const path of ["/etc/cni/net.d/10-flannel.conflist", OURS]) {
+    await node.fs.writeAtomic(path, FLANNEL_CONFLIST.replace("cbr0", "cbr1"), 0o644);
+  }
+  await reconcileConflist(node);
+  await leave(node);
+  assert.deepEqual(await typesOf(node), STOCK);
+  assert.deepEqual(await ipam.store(), { "10.244.1.2": "old1\r\neth0" });
+  assert.deepEqual(await node.fs.list("/var/lib/edge-agent/ipam"), []);
+});
+
+Deno.test("leave() catches a pod whose start outlasted all of the notice", async () => {
+  const node = stockNode();
+  await install(node);
+  const remove = node.fs.remove.bind(node.fs);
+  node.fs.remove = async (path) => {
+    if (path === SHIM) {
+      await node.fs.writeAtomic(`${SCRATCH}/late`, flannelScratch("edge-agent"), 0o600);
+    }
+    await remove(path);
+  };
+  await leave(node);
+  assert.deepEqual(await typesOf(node), ["late host-local", ...STOCK]);
+});
+
 const crash = fc.record({
   at: fc.nat(80),
   entries: fc.constantFrom("kept" as const, "lost" as const),
