@@ -1,3 +1,4 @@
+import { UnavailableError } from "../../kernel/errors.ts";
 import { isNetworkName } from "./cni_names.ts";
 import { readConfDir } from "./conf_dir.ts";
 import { type FlannelNetwork, isOurs, planConflist, PLUGIN } from "./conflist.ts";
@@ -22,6 +23,8 @@ const NOTICE_MS = 2_000;
  * Gives the node back to stock host-local. In an order in which a crash at any place leaves pods that
  * start and end, and a second run finishes: the plugin goes when nothing names it any more. Does not need
  * flannel's config.
+ *
+ * @throws {UnavailableError} when a running agent undoes it
  */
 export async function leave(ports: IpamPorts, known?: FlannelNetwork): Promise<ScratchCount> {
   const { fs, paths, clock } = ports;
@@ -45,6 +48,12 @@ export async function leave(ports: IpamPorts, known?: FlannelNetwork): Promise<S
   if (ours.length > 0) await clock.sleep(NOTICE_MS);
   // Pods that started or ended since the first time.
   await release();
+  const again = (await readConfDir(fs, paths.confDir)).find(({ name }) => isOurs(name));
+  if (again !== undefined) {
+    throw new UnavailableError(
+      `${paths.confDir}/${again.name} was written again while it was removed: stop the agent first`,
+    );
+  }
   await fs.remove(`${paths.binDir}/${PLUGIN}`);
   // One that took longer: it has its address or will be refused, and its deletion must not be.
   await release();
@@ -71,7 +80,7 @@ async function removeHolds(ports: IpamPorts, network: FlannelNetwork): Promise<v
     await store.edit(async () => {
       for (const { ip, owner } of await store.entries()) {
         // A broken one may have been a hold, and host-local would never free it.
-        if (owner.kind !== "container") await store.free(ip);
+        if (owner.kind === "hold" || owner.kind === "broken") await store.free(ip);
       }
     });
   } finally {

@@ -136,6 +136,14 @@ Deno.test("leave() catches a pod whose start outlasted all of the notice", async
   assert.deepEqual(await typesOf(node), ["late host-local", ...STOCK]);
 });
 
+Deno.test("leave() beside an agent that installs everything again fails, and leaves the plugin", async () => {
+  const node = stockNode();
+  await install(node);
+  node.clock.sleep = () => install(node);
+  await assert.rejects(leave(node), /05-edge-agent\.conflist.* again.* stop the agent/);
+  assert.ok(await node.fs.exists(SHIM));
+});
+
 const crash = fc.record({
   at: fc.nat(80),
   entries: fc.constantFrom("kept" as const, "lost" as const),
