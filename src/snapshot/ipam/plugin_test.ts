@@ -95,11 +95,13 @@ Deno.test.each([
   { name: "the broadcast address", ip: "10.244.1.255" },
   { name: "somebody else's", ip: "10.244.1.50" },
   { name: "held for somebody else", ip: "10.244.1.51" },
+  { name: "somebody's in words of a newer host-local", ip: "10.244.1.52" },
   { name: "no address", ip: "../../etc/passwd" },
 ])("ADD does not ask for what is $name", async ({ ip }) => {
   const { node, exec } = fakeNode();
   await node.put("10.244.1.50", "foreign\r\neth0");
   await node.put("10.244.1.51", hold("default/other"));
+  await node.put("10.244.1.52", "foreign\r\neth0\r\n/run/netns/x");
   const ips = [{ version: "4", address: `${ip}/24` }];
   await node.cache("default/web-0", "old", JSON.stringify({ ips }));
   assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.2"]);
@@ -267,6 +269,16 @@ Deno.test("DEL holds nothing that is out of the ranges now", async () => {
   assert.deepEqual(await node.store(), {});
 });
 
+Deno.test("DEL of a pod whose namesake has an address already holds none", async () => {
+  const { node } = fakeNode();
+  const old = (await node.add("default/web-0", { uid: "old" }))!;
+  const next = (await node.add("default/web-0", { uid: "new" }))!;
+  await node.del("default/web-0", old.id, { uid: "old" });
+  assert.deepEqual(await node.store(), { [next.ips[0]!]: `${next.id}\r\neth0` });
+  await node.del("default/web-0", next.id, { uid: "new" });
+  assert.deepEqual(await node.store(), { [next.ips[0]!]: hold("default/web-0") });
+});
+
 Deno.test("DEL succeeds when there is no room for a hold or a lock", async () => {
   const { node, fs } = fakeNode();
   const first = await node.add("default/web-0");
@@ -301,6 +313,16 @@ Deno.test("GC holds the addresses of pods that it knows and frees the others", a
     [a.ips[0]!]: `${a.id}\r\neth0`,
     [b.ips[0]!]: hold("default/b"),
   });
+});
+
+Deno.test("GC leaves what an old host-local wrote of a valid attachment, and what nobody understands", async () => {
+  const { node } = fakeNode();
+  await node.put("10.244.1.50", "old");
+  await node.put("10.244.1.51", "new\r\neth0\r\nmore");
+  const valid = [{ containerID: "old", ifname: "eth0" }];
+  const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": valid };
+  assert.equal((await node.call("GC", "x/y", "", { conf })).code, 0);
+  assert.deepEqual(Object.keys(await node.store()), ["10.244.1.50", "10.244.1.51"]);
 });
 
 Deno.test("GC goes on to a host-local that knows it, and keeps the holds that this one frees", async () => {
