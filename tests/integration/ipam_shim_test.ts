@@ -43,7 +43,7 @@ Deno.test("the plugin file starts the agent, with host-local before everything o
   await using files = await plugins();
   await files.script(files.agent, `#!/bin/sh\necho "agent $PATH"; cat\n`);
   const { code, stdout } = await files.call("ADD");
-  assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf`]);
+  assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf\n`]);
 });
 
 Deno.test("the plugin file keeps from the agent what the dynamic linker is told, or it could start nothing", async () => {
@@ -66,6 +66,31 @@ Deno.test.each(["missing", "empty", "not executable", "a folder"])(
     assert.deepEqual([code, stdout], [0, "host-local DEL\nconf"]);
   },
 );
+
+Deno.test.each([
+  { what: "is damaged", text: "\0".repeat(4096) },
+  { what: "crashes", text: "#!/bin/sh\nkill -SEGV $$\n" },
+  { what: "can't load its libraries", text: "#!/bin/sh\nexit 127\n" },
+  { what: "has lost its program", text: "#!/bin/sh\necho no section >&2\nexit 1\n" },
+])("the plugin file starts host-local when the agent $what", async ({ text }) => {
+  await using files = await plugins();
+  await files.script(files.agent, text);
+  const { code, stdout, stderr } = await files.call("DEL");
+  assert.deepEqual([code, stdout], [0, "host-local DEL\nconf"]);
+  assert.match(stderr, /edge-agent: .*the agent's ended with \d+/);
+});
+
+Deno.test.each([
+  { what: "its answer", text: "#!/bin/sh\necho done", want: [0, "done\n"] },
+  { what: "nothing", text: "#!/bin/sh\ncat >/dev/null", want: [0, ""] },
+  { what: "its error", text: `#!/bin/sh\necho '{"code":7}'\nexit 1`, want: [1, '{"code":7}\n'] },
+  { what: "that it was killed", text: "#!/bin/sh\nkill -KILL $$", want: [137, ""] },
+])("the plugin file hands on $what of the agent", async ({ text, want }) => {
+  await using files = await plugins();
+  await files.script(files.agent, text);
+  const { code, stdout } = await files.call("ADD");
+  assert.deepEqual([code, stdout], want);
+});
 
 Deno.test("the plugin file lets host-local tell its versions", async () => {
   await using files = await plugins();

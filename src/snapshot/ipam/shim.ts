@@ -14,7 +14,7 @@ const LINKER_VARIABLES = [
 
 /**
  * The plugin file that runtimes start: a script, since the binary finds `host-local` through PATH, and
- * because it still starts pods when somebody has deleted the agent without undoing its setup.
+ * because it still starts and ends pods when the agent was deleted without undoing its setup, or was damaged.
  *
  * @param program absolute path of the agent, and its first arguments if it needs any
  */
@@ -25,9 +25,21 @@ export function renderShim([binary, ...args]: Program): string {
 PATH="\${CNI_PATH:+$CNI_PATH:}\${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}"
 export PATH
 agent=${quote(binary)}
-if [ "\${CNI_COMMAND:-}" != VERSION ] && [ -f "$agent" ] && [ -s "$agent" ] && [ -x "$agent" ]; then
-  unset ${LINKER_VARIABLES.join(" ")}
-  exec "$agent"${args.map((arg) => ` ${quote(arg)}`).join("")}
+if [ "\${CNI_COMMAND:-}" != VERSION ] && [ -f "$agent" ] && [ -s "$agent" ] && [ -x "$agent" ] && conf=$(cat); then
+  answer=$(
+    unset ${LINKER_VARIABLES.join(" ")}
+    printf '%s' "$conf" | "$agent"${args.map((arg) => ` ${quote(arg)}`).join("")}
+  )
+  code=$?
+  if [ -n "$answer" ]; then
+    printf '%s\\n' "$answer"
+    exit $code
+  fi
+  # Done, or killed, which passes. Any other failure comes with an answer, unless the agent is damaged.
+  case $code in 0 | 137 | 143) exit $code ;; esac
+  echo "edge-agent: $agent ended with $code: host-local is asked without it" >&2
+  printf '%s' "$conf" | host-local
+  exit
 fi
 exec host-local
 `;
