@@ -44,6 +44,8 @@ export async function gc(
 }
 
 function validAttachments(list: unknown): Set<string> {
+  // Go writes an empty list so.
+  if (list === null) return new Set();
   if (!Array.isArray(list)) {
     throw new CniError(CNI_CODE.config, `GC without ${VALID} would free the addresses of all`);
   }

@@ -315,6 +315,14 @@ Deno.test("GC holds the addresses of pods that it knows and frees the others", a
   });
 });
 
+Deno.test("GC takes null for no attachments, which is how libcni writes an empty list", async () => {
+  const { node } = fakeNode();
+  await node.put("10.244.1.50", "gone\r\neth0");
+  const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": null };
+  assert.equal((await node.call("GC", "x/y", "", { conf })).code, 0);
+  assert.deepEqual(await node.store(), {});
+});
+
 Deno.test("GC leaves what an old host-local wrote of a valid attachment, and what nobody understands", async () => {
   const { node } = fakeNode();
   await node.put("10.244.1.50", "old");
@@ -341,9 +349,15 @@ Deno.test("GC goes on to a host-local that knows it, and keeps the holds that th
   assert.equal(exec.runs.at(-1), "STATUS");
 });
 
-Deno.test.each([undefined, {}, [{}], [null], [{ containerID: "a" }]])(
-  "GC refuses the attachments %j and frees nothing",
-  async (valid) => {
+Deno.test.each([
+  { name: "nothing", valid: undefined },
+  { name: "an object", valid: {} },
+  { name: "an empty attachment", valid: [{}] },
+  { name: "null among them", valid: [null] },
+  { name: "one without an interface", valid: [{ containerID: "a" }] },
+])(
+  "GC refuses $name for attachments and frees nothing",
+  async ({ valid }) => {
     const { node } = fakeNode();
     await node.add("default/a");
     const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": valid };
