@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, writeFile } from "node:fs/promises";
 import { renderShim } from "../../src/snapshot/ipam/shim.ts";
 import { realHostLocal } from "../testing/real_host_local.ts";
 
@@ -20,7 +20,7 @@ async function plugins(agentName = "the agent's") {
     bin,
     agent,
     script,
-    async call(command: string, env: Record<string, string> = {}) {
+    async call(command: string, env: Record<string, string> = {}, conf = "conf") {
       const child = new Deno.Command(`${bin}/edge-agent`, {
         clearEnv: true,
         env: { PATH: "/usr/bin:/bin", CNI_PATH: bin, CNI_COMMAND: command, ...env },
@@ -29,7 +29,7 @@ async function plugins(agentName = "the agent's") {
         stderr: "piped",
       }).spawn();
       const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode("conf")).catch(() => {});
+      await writer.write(new TextEncoder().encode(conf)).catch(() => {});
       await writer.close().catch(() => {});
       const { code, stdout, stderr } = await child.output();
       const decoder = new TextDecoder();
@@ -111,10 +111,23 @@ Deno.test({
   ignore: cniPath === undefined,
   fn: async () => {
     await using files = await plugins();
-    const env = { CNI_PATH: cniPath!, CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0" };
-    const { code, stdout } = await files.call("VERSION", env);
-    assert.equal(code, 0);
-    assert.match(stdout, /supportedVersions/);
+    const env = {
+      CNI_PATH: cniPath!,
+      CNI_CONTAINERID: "c1",
+      CNI_IFNAME: "eth0",
+      CNI_NETNS_OVERRIDE: "1",
+    };
+    const ipam = {
+      type: "edge-agent",
+      dataDir: `${files.root}/networks`,
+      ranges: [[{ subnet: "10.244.1.0/24" }]],
+    };
+    const address = `${files.root}/networks/cbr0/10.244.1.2`;
+    await mkdir(`${files.root}/networks/cbr0`, { recursive: true });
+    await writeFile(address, "c1\r\neth0");
+    const conf = JSON.stringify({ cniVersion: "0.3.1", name: "cbr0", type: "bridge", ipam });
+    assert.deepEqual(await files.call("DEL", env, conf), { code: 0, stdout: "", stderr: "" });
+    await assert.rejects(access(address), { code: "ENOENT" });
   },
 });
 
