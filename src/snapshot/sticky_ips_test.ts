@@ -15,6 +15,7 @@ function stockNode(files: Record<string, string> = {}) {
     "/etc/cni/net.d/10-flannel.conflist": FLANNEL_CONFLIST,
     [SCRATCH]: flannelScratch("host-local"),
     [`${STORE}/lock`]: "",
+    "/opt/cni/bin/flannel": "",
     ...files,
   });
   const logger = getLogger(["edge-agent", "test"]);

@@ -25,6 +25,7 @@ function stockNode() {
     "/var/lib/cni/networks/cbr0/10.244.1.2": "old1\r\neth0",
     "/var/lib/cni/networks/cbr0/lock": "",
     "/opt/cni/bin/host-local": "",
+    "/opt/cni/bin/flannel": "",
     "/run/edge-agent/ipam.lock": "",
   });
   const clock = new FakeClock();
@@ -77,7 +78,7 @@ Deno.test("leave() gives the node back as it was", async () => {
   assert.deepEqual(await typesOf(node), STOCK);
   assert.deepEqual(await ipam.store(), { "10.244.1.2": "old1\r\neth0" });
   assert.deepEqual(await node.fs.list("/etc/cni/net.d"), ["10-flannel.conflist"]);
-  assert.deepEqual(await node.fs.list("/opt/cni/bin"), ["host-local"]);
+  assert.deepEqual(await node.fs.list("/opt/cni/bin"), ["flannel", "host-local"]);
   assert.deepEqual(await node.fs.list("/var/lib/edge-agent/ipam"), []);
 });
 
