@@ -1,6 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
-import { errorMessage } from "../kernel/errors.ts";
+import { errorMessage, UnavailableError } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
@@ -23,12 +23,15 @@ export interface StickyIpsPorts {
   program: Program;
 }
 
-/** Where container runtimes listen: there from their start to the next boot. */
+/**
+ * Where container runtimes listen: there from their start to the next boot. Not cri-dockerd's nor docker's own
+ * sockets, on which systemd listens long before they run: neither starts a pod without a containerd.
+ */
 const RUNTIME_SOCKETS = [
   "/run/containerd/containerd.sock",
+  "/run/docker/containerd/containerd.sock",
   "/run/crio/crio.sock",
   "/run/k3s/containerd/containerd.sock",
-  "/run/cri-dockerd.sock",
 ];
 
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
@@ -49,6 +52,8 @@ export class StickyIps {
   readonly #ipam: IpamPorts;
   #state: StickyIpsState = { state: "waiting", why: "not looked yet" };
   #network: FlannelNetwork | undefined;
+  /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
+  #adopted = false;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
     const { fs, clock } = ports;
@@ -77,21 +82,27 @@ export class StickyIps {
       }
       const outcome = await reconcileConflist(this.#ipam);
       this.#state = toState(outcome);
-      if (outcome.state === "written") {
-        const { changed } = await adopt(this.#ipam, outcome.network);
-        logger.info("pods keep their addresses from now on", {
-          file: outcome.file,
-          network: outcome.network.name,
-          olderPods: changed,
-        });
-      }
       if (outcome.state !== "refused") this.#network = outcome.network;
+      if (outcome.state === "written" || !this.#adopted && this.#state.state === "installed") {
+        const olderPods = await this.#adopt();
+        if (outcome.state === "written") {
+          const { file, network: { name } } = outcome;
+          logger.info("pods keep their addresses from now on", { file, network: name, olderPods });
+        }
+      }
     } catch (error) {
       this.#state = { state: "refused", why: errorMessage(error) };
     }
     if (this.#state.state === "refused" && JSON.stringify(this.#state) !== former) {
       logger.warn("pods can not keep their addresses", { why: this.#state.why });
     }
+  }
+
+  async #adopt(): Promise<number> {
+    this.#adopted = false;
+    const { changed } = await adopt(this.#ipam, this.#network!);
+    this.#adopted = true;
+    return changed;
   }
 
   /**
@@ -114,22 +125,30 @@ export class StickyIps {
   /**
    * Frees what an unclean end left behind, unless a container runtime has started since the boot: what it is just
    * doing is in no book yet.
+   *
+   * @throws {UnavailableError} when one has
    */
   async collectOrphans(): Promise<CollectedOrphans | { skipped: string }> {
-    for (const path of RUNTIME_SOCKETS) {
-      if (await this.#ports.fs.exists(path)) {
-        return { skipped: `a container runtime runs (${path})` };
-      }
-    }
+    await this.#refuseBesideRuntime();
     await this.reconcile();
     if (this.#network === undefined) {
       return { skipped: this.#state.state === "refused" ? this.#state.why : "no flannel network" };
     }
-    const { holdTtl } = this.#config;
-    return await collectOrphans(this.#ipam, this.#network, {
-      holdTtlMs: holdTtl,
-      recordTtlMs: RECORD_TTL_MS,
-    });
+    const limits = { holdTtlMs: this.#config.holdTtl, recordTtlMs: RECORD_TTL_MS };
+    return await collectOrphans(
+      this.#ipam,
+      this.#network,
+      limits,
+      () => this.#refuseBesideRuntime(),
+    );
+  }
+
+  async #refuseBesideRuntime(): Promise<void> {
+    for (const path of RUNTIME_SOCKETS) {
+      if (await this.#ports.fs.exists(path)) {
+        throw new UnavailableError(`a container runtime runs (${path})`);
+      }
+    }
   }
 
   /** Gives the node back to flannel's own config and host-local. */
