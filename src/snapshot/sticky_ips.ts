@@ -5,7 +5,7 @@ import type { Fs } from "../platform/fs.ts";
 import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
 import { readConfDir } from "./ipam/conf_dir.ts";
-import { type FlannelNetwork, planConflist } from "./ipam/conflist.ts";
+import { type FlannelNetwork, isOurs, planConflist } from "./ipam/conflist.ts";
 import { clearHolds } from "./ipam/holds.ts";
 import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/install.ts";
 import type { IpamPorts } from "./ipam/ipam_network.ts";
@@ -52,6 +52,8 @@ export class StickyIps {
   readonly #ipam: IpamPorts;
   #state: StickyIpsState = { state: "waiting", why: "not looked yet" };
   #network: FlannelNetwork | undefined;
+  /** Whether it was said that something is left of a time when this was on. */
+  #left = false;
   /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
   #adopted = false;
 
@@ -70,7 +72,7 @@ export class StickyIps {
 
   /** Installs the plugin, and our config anew whenever flannel's differs; what is right already is left alone. */
   async reconcile(): Promise<void> {
-    if (!this.#config.sticky) return;
+    if (!this.#config.sticky) return await this.#tellWhatIsLeft();
     const { logger } = this.#ports;
     const former = JSON.stringify(this.#state);
     try {
@@ -98,6 +100,18 @@ export class StickyIps {
     }
   }
 
+  /** Switched off is not undone: pods that are there name the plugin. */
+  async #tellWhatIsLeft(): Promise<void> {
+    const names = await this.#ipam.fs.list(this.#config.confDir).catch(() => []);
+    const left = names.find(isOurs);
+    if (left === undefined || this.#left) return;
+    this.#left = true;
+    this.#ports.logger.warn(
+      "pods still get their addresses through the agent: edge-agent snapshot leave undoes that",
+      { file: `${this.#config.confDir}/${left}` },
+    );
+  }
+
   async #adopt(): Promise<number> {
     this.#adopted = false;
     const { changed } = await adopt(this.#ipam, this.#network!);
@@ -112,7 +126,8 @@ export class StickyIps {
    * @param askedAtMs wall clock before that was asked
    */
   async forget(pods: ReadonlySet<string>, askedAtMs: number): Promise<void> {
-    if (this.#network === undefined) return;
+    // A node without any pod: more likely the wrong node was asked about.
+    if (this.#network === undefined || pods.size === 0) return;
     const { logger } = this.#ports;
     try {
       const { holds, records } = await clearHolds(this.#ipam, this.#network, pods, askedAtMs);

@@ -73,3 +73,26 @@ Deno.test("collectOrphans() is not kept from it by a socket that systemd listens
   const collected = await start().collectOrphans();
   assert.equal("freed" in collected && collected.freed, 1);
 });
+
+Deno.test("reconcile() that is switched off changes nothing of what an earlier run installed", async () => {
+  const { fs, start } = stockNode();
+  await start().reconcile();
+  const before = [...fs.calls].filter((call) => /^(rename|remove|create)/.test(call)).length;
+  const { ipam } = SnapshotConfig.parse({ ipam: { sticky: false } });
+  const logger = getLogger(["edge-agent", "test"]);
+  const program = ["/usr/local/bin/edge-agent"] as const;
+  const off = new StickyIps(ipam, { fs, clock: new FakeClock(), logger, program });
+  await off.reconcile();
+  assert.deepEqual(off.state, { state: "off" });
+  assert.equal(fs.calls.filter((call) => /^(rename|remove|create)/.test(call)).length, before);
+});
+
+Deno.test("forget() does not take an empty answer for a node without pods", async () => {
+  const { fs, start } = stockNode({ [`${STORE}/10.244.1.7`]: "edge-agent-hold\r\ndefault/web" });
+  const sticky = start();
+  await sticky.reconcile();
+  await sticky.forget(new Set(), Number.MAX_SAFE_INTEGER);
+  assert.ok(await fs.exists(`${STORE}/10.244.1.7`));
+  await sticky.forget(new Set(["default/other"]), Number.MAX_SAFE_INTEGER);
+  assert.equal(await fs.exists(`${STORE}/10.244.1.7`), false);
+});
