@@ -149,6 +149,8 @@ install_files() {
     rm -f "$bin.new"
     fail "$binary does not run on this host ($(uname -m)); give a --binary that was made for it"
   fi
+  # Else a power cut could leave the new name without the bytes behind it, and the node without its agent.
+  sync
   mv -f "$bin.new" "$bin"
   say "installed $bin"
   install_config

@@ -53,7 +53,7 @@ export const PERMISSIONS: readonly Permission[] = [
   },
   { allow: "read", what: "/run/crio", why: "snapshot: the same of CRI-O" },
   { allow: "read", what: "/run/k3s", why: "snapshot: the same of k3s" },
-  { allow: "read", what: "/run/cri-dockerd.sock", why: "snapshot: the same of cri-dockerd" },
+  { allow: "read", what: "/run/docker/containerd", why: "snapshot: the same of docker" },
   { allow: "read", what: "/etc/machine-id", why: "snapshot: whether a snapshot is this machine's" },
   { allow: "run", what: "ip", why: "snapshot: devices, neighbours and routes" },
   { allow: "run", what: "bridge", why: "snapshot: the FDB of flannel's devices" },

@@ -1,11 +1,11 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
-import { errorMessage } from "../kernel/errors.ts";
+import { errorMessage, UnavailableError } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
 import { readConfDir } from "./ipam/conf_dir.ts";
-import { type FlannelNetwork, planConflist } from "./ipam/conflist.ts";
+import { type FlannelNetwork, isOurs, planConflist } from "./ipam/conflist.ts";
 import { clearHolds } from "./ipam/holds.ts";
 import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/install.ts";
 import type { IpamPorts } from "./ipam/ipam_network.ts";
@@ -23,12 +23,15 @@ export interface StickyIpsPorts {
   program: Program;
 }
 
-/** Where container runtimes listen: there from their start to the next boot. */
+/**
+ * Where container runtimes listen: there from their start to the next boot. Not cri-dockerd's nor docker's own
+ * sockets, on which systemd listens long before they run: neither starts a pod without a containerd.
+ */
 const RUNTIME_SOCKETS = [
   "/run/containerd/containerd.sock",
+  "/run/docker/containerd/containerd.sock",
   "/run/crio/crio.sock",
   "/run/k3s/containerd/containerd.sock",
-  "/run/cri-dockerd.sock",
 ];
 
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
@@ -49,6 +52,10 @@ export class StickyIps {
   readonly #ipam: IpamPorts;
   #state: StickyIpsState = { state: "waiting", why: "not looked yet" };
   #network: FlannelNetwork | undefined;
+  /** Whether it was said that something is left of a time when this was on. */
+  #left = false;
+  /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
+  #adopted = false;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
     const { fs, clock } = ports;
@@ -65,7 +72,7 @@ export class StickyIps {
 
   /** Installs the plugin, and our config anew whenever flannel's differs; what is right already is left alone. */
   async reconcile(): Promise<void> {
-    if (!this.#config.sticky) return;
+    if (!this.#config.sticky) return await this.#tellWhatIsLeft();
     const { logger } = this.#ports;
     const former = JSON.stringify(this.#state);
     try {
@@ -77,21 +84,39 @@ export class StickyIps {
       }
       const outcome = await reconcileConflist(this.#ipam);
       this.#state = toState(outcome);
-      if (outcome.state === "written") {
-        const { changed } = await adopt(this.#ipam, outcome.network);
-        logger.info("pods keep their addresses from now on", {
-          file: outcome.file,
-          network: outcome.network.name,
-          olderPods: changed,
-        });
-      }
       if (outcome.state !== "refused") this.#network = outcome.network;
+      if (outcome.state === "written" || !this.#adopted && this.#state.state === "installed") {
+        const olderPods = await this.#adopt();
+        if (outcome.state === "written") {
+          const { file, network: { name } } = outcome;
+          logger.info("pods keep their addresses from now on", { file, network: name, olderPods });
+        }
+      }
     } catch (error) {
       this.#state = { state: "refused", why: errorMessage(error) };
     }
     if (this.#state.state === "refused" && JSON.stringify(this.#state) !== former) {
       logger.warn("pods can not keep their addresses", { why: this.#state.why });
     }
+  }
+
+  /** Switched off is not undone: pods that are there name the plugin. */
+  async #tellWhatIsLeft(): Promise<void> {
+    const names = await this.#ipam.fs.list(this.#config.confDir).catch(() => []);
+    const left = names.find(isOurs);
+    if (left === undefined || this.#left) return;
+    this.#left = true;
+    this.#ports.logger.warn(
+      "pods still get their addresses through the agent: edge-agent snapshot leave undoes that",
+      { file: `${this.#config.confDir}/${left}` },
+    );
+  }
+
+  async #adopt(): Promise<number> {
+    this.#adopted = false;
+    const { changed } = await adopt(this.#ipam, this.#network!);
+    this.#adopted = true;
+    return changed;
   }
 
   /**
@@ -101,7 +126,8 @@ export class StickyIps {
    * @param askedAtMs wall clock before that was asked
    */
   async forget(pods: ReadonlySet<string>, askedAtMs: number): Promise<void> {
-    if (this.#network === undefined) return;
+    // A node without any pod: more likely the wrong node was asked about.
+    if (this.#network === undefined || pods.size === 0) return;
     const { logger } = this.#ports;
     try {
       const { holds, records } = await clearHolds(this.#ipam, this.#network, pods, askedAtMs);
@@ -114,22 +140,30 @@ export class StickyIps {
   /**
    * Frees what an unclean end left behind, unless a container runtime has started since the boot: what it is just
    * doing is in no book yet.
+   *
+   * @throws {UnavailableError} when one has
    */
   async collectOrphans(): Promise<CollectedOrphans | { skipped: string }> {
-    for (const path of RUNTIME_SOCKETS) {
-      if (await this.#ports.fs.exists(path)) {
-        return { skipped: `a container runtime runs (${path})` };
-      }
-    }
+    await this.#refuseBesideRuntime();
     await this.reconcile();
     if (this.#network === undefined) {
       return { skipped: this.#state.state === "refused" ? this.#state.why : "no flannel network" };
     }
-    const { holdTtl } = this.#config;
-    return await collectOrphans(this.#ipam, this.#network, {
-      holdTtlMs: holdTtl,
-      recordTtlMs: RECORD_TTL_MS,
-    });
+    const limits = { holdTtlMs: this.#config.holdTtl, recordTtlMs: RECORD_TTL_MS };
+    return await collectOrphans(
+      this.#ipam,
+      this.#network,
+      limits,
+      () => this.#refuseBesideRuntime(),
+    );
+  }
+
+  async #refuseBesideRuntime(): Promise<void> {
+    for (const path of RUNTIME_SOCKETS) {
+      if (await this.#ports.fs.exists(path)) {
+        throw new UnavailableError(`a container runtime runs (${path})`);
+      }
+    }
   }
 
   /** Gives the node back to flannel's own config and host-local. */

@@ -42,7 +42,7 @@ class TestRoot implements AsyncDisposable {
 
   static async create(ipVersion = "ip utility, iproute2-6.1.0"): Promise<TestRoot> {
     const root = new TestRoot(await mkdtemp(join(tmpdir(), "edge-agent-snapshot-")));
-    for (const folder of ["etc/edge-agent", "etc/cni/net.d", STATE, "bin"]) {
+    for (const folder of ["etc/edge-agent", "etc/cni/net.d", "opt/cni/bin", STATE, "bin"]) {
       await mkdir(join(root.path, folder), { recursive: true });
     }
     await root.write("etc/machine-id", "m1\n");
@@ -51,6 +51,7 @@ class TestRoot implements AsyncDisposable {
       "snapshot: {nodeName: edge-1, underlayWait: 0s}\n",
     );
     await root.write("etc/cni/net.d/10-flannel.conflist", CONFLIST);
+    await root.write("opt/cni/bin/flannel", "");
     await root.write("calls", "");
     const note = `echo "$0 $*" | sed 's|^.*/bin/||' >>'${root.path}/calls'`;
     await root.program("ip", `${note}; [ "$1" = -V ] && echo '${ipVersion}' || echo '[]'`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, writeFile } from "node:fs/promises";
 import { renderShim } from "../../src/snapshot/ipam/shim.ts";
 import { realHostLocal } from "../testing/real_host_local.ts";
 
@@ -20,7 +20,7 @@ async function plugins(agentName = "the agent's") {
     bin,
     agent,
     script,
-    async call(command: string, env: Record<string, string> = {}) {
+    async call(command: string, env: Record<string, string> = {}, conf = "conf") {
       const child = new Deno.Command(`${bin}/edge-agent`, {
         clearEnv: true,
         env: { PATH: "/usr/bin:/bin", CNI_PATH: bin, CNI_COMMAND: command, ...env },
@@ -29,7 +29,7 @@ async function plugins(agentName = "the agent's") {
         stderr: "piped",
       }).spawn();
       const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode("conf")).catch(() => {});
+      await writer.write(new TextEncoder().encode(conf)).catch(() => {});
       await writer.close().catch(() => {});
       const { code, stdout, stderr } = await child.output();
       const decoder = new TextDecoder();
@@ -43,7 +43,14 @@ Deno.test("the plugin file starts the agent, with host-local before everything o
   await using files = await plugins();
   await files.script(files.agent, `#!/bin/sh\necho "agent $PATH"; cat\n`);
   const { code, stdout } = await files.call("ADD");
-  assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf`]);
+  assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf\n`]);
+});
+
+Deno.test("the plugin file keeps from the agent what the dynamic linker is told, or it could start nothing", async () => {
+  await using files = await plugins();
+  await files.script(files.agent, "#!/bin/sh\nenv | grep -c ^LD_\n");
+  const linker = { LD_LIBRARY_PATH: "/snap/lib", LD_PRELOAD: "", LD_BIND_NOW: "1" };
+  assert.equal((await files.call("DEL", linker)).stdout, "0\n");
 });
 
 Deno.test.each(["missing", "empty", "not executable", "a folder"])(
@@ -59,6 +66,31 @@ Deno.test.each(["missing", "empty", "not executable", "a folder"])(
     assert.deepEqual([code, stdout], [0, "host-local DEL\nconf"]);
   },
 );
+
+Deno.test.each([
+  { what: "is damaged", text: "\0".repeat(4096) },
+  { what: "crashes", text: "#!/bin/sh\nkill -SEGV $$\n" },
+  { what: "can't load its libraries", text: "#!/bin/sh\nexit 127\n" },
+  { what: "has lost its program", text: "#!/bin/sh\necho no section >&2\nexit 1\n" },
+])("the plugin file starts host-local when the agent $what", async ({ text }) => {
+  await using files = await plugins();
+  await files.script(files.agent, text);
+  const { code, stdout, stderr } = await files.call("DEL");
+  assert.deepEqual([code, stdout], [0, "host-local DEL\nconf"]);
+  assert.match(stderr, /edge-agent: .*the agent's ended with \d+/);
+});
+
+Deno.test.each([
+  { what: "its answer", text: "#!/bin/sh\necho done", want: [0, "done\n"] },
+  { what: "nothing", text: "#!/bin/sh\ncat >/dev/null", want: [0, ""] },
+  { what: "its error", text: `#!/bin/sh\necho '{"code":7}'\nexit 1`, want: [1, '{"code":7}\n'] },
+  { what: "that it was killed", text: "#!/bin/sh\nkill -KILL $$", want: [137, ""] },
+])("the plugin file hands on $what of the agent", async ({ text, want }) => {
+  await using files = await plugins();
+  await files.script(files.agent, text);
+  const { code, stdout } = await files.call("ADD");
+  assert.deepEqual([code, stdout], want);
+});
 
 Deno.test("the plugin file lets host-local tell its versions", async () => {
   await using files = await plugins();
@@ -79,10 +111,23 @@ Deno.test({
   ignore: cniPath === undefined,
   fn: async () => {
     await using files = await plugins();
-    const env = { CNI_PATH: cniPath!, CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0" };
-    const { code, stdout } = await files.call("VERSION", env);
-    assert.equal(code, 0);
-    assert.match(stdout, /supportedVersions/);
+    const env = {
+      CNI_PATH: cniPath!,
+      CNI_CONTAINERID: "c1",
+      CNI_IFNAME: "eth0",
+      CNI_NETNS_OVERRIDE: "1",
+    };
+    const ipam = {
+      type: "edge-agent",
+      dataDir: `${files.root}/networks`,
+      ranges: [[{ subnet: "10.244.1.0/24" }]],
+    };
+    const address = `${files.root}/networks/cbr0/10.244.1.2`;
+    await mkdir(`${files.root}/networks/cbr0`, { recursive: true });
+    await writeFile(address, "c1\r\neth0");
+    const conf = JSON.stringify({ cniVersion: "0.3.1", name: "cbr0", type: "bridge", ipam });
+    assert.deepEqual(await files.call("DEL", env, conf), { code: 0, stdout: "", stderr: "" });
+    await assert.rejects(access(address), { code: "ENOENT" });
   },
 });
 

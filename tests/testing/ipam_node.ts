@@ -167,7 +167,7 @@ export class IpamNode {
   collect(
     limits = { holdTtlMs: 30 * DAY_MS, recordTtlMs: 30 * DAY_MS },
   ): Promise<CollectedOrphans> {
-    return collectOrphans(this, this.network, limits);
+    return collectOrphans(this, this.network, limits, () => Promise.resolve());
   }
 
   /** The store by address, without host-local's own files. */

@@ -1,4 +1,5 @@
 import { errorMessage } from "../../kernel/errors.ts";
+import { CniError } from "./cni_error.ts";
 import type { FormerPods } from "./former_pods.ts";
 import { type Call, type HostLocalAnswer, saysDuplicate, saysFull } from "./host_local.ts";
 import { type IpamNetwork, type IpamPorts, lockIpam } from "./ipam_network.ts";
@@ -66,9 +67,8 @@ class Allocation {
 
   async run(wanted: readonly string[]): Promise<HostLocalAnswer> {
     const { request: { conf, stdin, ranges }, hostLocal } = this.#call;
-    const granted = await this.#network.store.edit(() => this.#grant(wanted));
+    const granted = await this.#prepare(wanted);
     const without = ranges.filter((set) => countIn(set, granted) === 0);
-    await this.#reclaim(without);
     const ask = granted.length > 0 ? withIps(conf, granted) : stdin;
     try {
       let answer = await this.#run(ask, without);
@@ -82,6 +82,21 @@ class Allocation {
       await this.#giveBack(hostLocal);
       throw error;
     }
+  }
+
+  /** Makes room in the store; the addresses to ask for. What keeps the plugin from it keeps no pod from starting. */
+  async #prepare(wanted: readonly string[]): Promise<string[]> {
+    const { request: { ranges }, log } = this.#call;
+    let granted: string[] = [];
+    try {
+      granted = await this.#network.store.edit(() => this.#grant(wanted));
+      await this.#reclaim(ranges.filter((set) => countIn(set, granted) === 0));
+    } catch (error) {
+      // Somebody keeps host-local's lock: it would wait as well.
+      if (error instanceof CniError) throw error;
+      log(`the store of addresses can't be used: ${errorMessage(error)}`);
+    }
+    return granted;
   }
 
   /** Takes the addresses out of the store that may be asked for: at most one of each range set. */

@@ -1,3 +1,4 @@
+import { UnavailableError } from "../../kernel/errors.ts";
 import { isNetworkName } from "./cni_names.ts";
 import { readConfDir } from "./conf_dir.ts";
 import { type FlannelNetwork, isOurs, planConflist, PLUGIN } from "./conflist.ts";
@@ -12,7 +13,7 @@ export async function adopt(
   { fs, paths }: IpamPorts,
   { name, scratchDir }: FlannelNetwork,
 ): Promise<ScratchCount> {
-  return await new ScratchFiles(fs, scratchDir ?? paths.scratch).retype(name, "host-local", PLUGIN);
+  return await new ScratchFiles(fs, scratchDir ?? paths.scratch).retype("host-local", PLUGIN, name);
 }
 
 /** Time for the runtime to notice that a config has gone, ms: it watches the folder. */
@@ -22,19 +23,24 @@ const NOTICE_MS = 2_000;
  * Gives the node back to stock host-local. In an order in which a crash at any place leaves pods that
  * start and end, and a second run finishes: the plugin goes when nothing names it any more. Does not need
  * flannel's config.
+ *
+ * @throws {UnavailableError} when a running agent undoes it
  */
 export async function leave(ports: IpamPorts, known?: FlannelNetwork): Promise<ScratchCount> {
   const { fs, paths, clock } = ports;
-  const networks = known === undefined ? await installedNetworks(ports) : [known];
+  const networks = known === undefined ? await ourNetworks(ports) : [known];
+  const folders = new Set([paths.scratch, ...networks.map(({ scratchDir }) => scratchDir)]);
   const total: ScratchCount = { changed: 0, broken: 0 };
   const release = async () => {
-    for (const network of networks) {
-      const scratch = new ScratchFiles(fs, network.scratchDir ?? paths.scratch);
-      const { changed, broken } = await scratch.retype(network.name, PLUGIN, "host-local");
+    total.broken = 0;
+    for (const folder of folders) {
+      if (folder === undefined) continue;
+      // Of whatever network: without the plugin none could be deleted.
+      const { changed, broken } = await new ScratchFiles(fs, folder).retype(PLUGIN, "host-local");
       total.changed += changed;
-      total.broken = broken;
-      await removeHolds(ports, network);
+      total.broken += broken;
     }
+    for (const network of networks) await removeHolds(ports, network);
   };
   await release();
   const ours = (await readConfDir(fs, paths.confDir)).filter(({ name }) => isOurs(name));
@@ -42,20 +48,29 @@ export async function leave(ports: IpamPorts, known?: FlannelNetwork): Promise<S
   if (ours.length > 0) await clock.sleep(NOTICE_MS);
   // Pods that started or ended since the first time.
   await release();
+  const again = (await readConfDir(fs, paths.confDir)).find(({ name }) => isOurs(name));
+  if (again !== undefined) {
+    throw new UnavailableError(
+      `${paths.confDir}/${again.name} was written again while it was removed: stop the agent first`,
+    );
+  }
   await fs.remove(`${paths.binDir}/${PLUGIN}`);
+  // One that took longer: it has its address or will be refused, and its deletion must not be.
+  await release();
   for (const { name } of networks) await new IpamNetwork(ports, name).records.clear();
   return total;
 }
 
-/** The network that our config is of; without it, flannel's; without that, those of which there are records. */
-async function installedNetworks({ fs, paths }: IpamPorts): Promise<FlannelNetwork[]> {
+/** The network that our config is of, without it flannel's; and those of which there are records. */
+async function ourNetworks({ fs, paths }: IpamPorts): Promise<FlannelNetwork[]> {
   const files = await readConfDir(fs, paths.confDir);
-  for (const candidates of [files.filter(({ name }) => isOurs(name)), files]) {
-    const plan = planConflist(candidates);
-    if (plan.state !== "refused" && plan.network !== undefined) return [plan.network];
-  }
-  const recorded = await fs.list(paths.records).catch(() => []);
-  return recorded.filter(isNetworkName).map((name) => ({ name }));
+  const installed = [files.filter(({ name }) => isOurs(name)), files].map(planConflist)
+    .map((plan) => plan.state === "refused" ? undefined : plan.network)
+    .find((network) => network !== undefined);
+  const recorded = (await fs.list(paths.records).catch(() => []))
+    .filter((name) => isNetworkName(name) && name !== installed?.name)
+    .map((name) => ({ ...installed, name }));
+  return [...installed === undefined ? [] : [installed], ...recorded];
 }
 
 async function removeHolds(ports: IpamPorts, network: FlannelNetwork): Promise<void> {
@@ -65,7 +80,7 @@ async function removeHolds(ports: IpamPorts, network: FlannelNetwork): Promise<v
     await store.edit(async () => {
       for (const { ip, owner } of await store.entries()) {
         // A broken one may have been a hold, and host-local would never free it.
-        if (owner.kind !== "container") await store.free(ip);
+        if (owner.kind === "hold" || owner.kind === "broken") await store.free(ip);
       }
     });
   } finally {

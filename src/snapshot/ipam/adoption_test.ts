@@ -25,6 +25,7 @@ function stockNode() {
     "/var/lib/cni/networks/cbr0/10.244.1.2": "old1\r\neth0",
     "/var/lib/cni/networks/cbr0/lock": "",
     "/opt/cni/bin/host-local": "",
+    "/opt/cni/bin/flannel": "",
     "/run/edge-agent/ipam.lock": "",
   });
   const clock = new FakeClock();
@@ -77,7 +78,7 @@ Deno.test("leave() gives the node back as it was", async () => {
   assert.deepEqual(await typesOf(node), STOCK);
   assert.deepEqual(await ipam.store(), { "10.244.1.2": "old1\r\neth0" });
   assert.deepEqual(await node.fs.list("/etc/cni/net.d"), ["10-flannel.conflist"]);
-  assert.deepEqual(await node.fs.list("/opt/cni/bin"), ["host-local"]);
+  assert.deepEqual(await node.fs.list("/opt/cni/bin"), ["flannel", "host-local"]);
   assert.deepEqual(await node.fs.list("/var/lib/edge-agent/ipam"), []);
 });
 
@@ -98,6 +99,50 @@ Deno.test("leave() catches what pods wrote while it was at work", async () => {
     node.fs.writeAtomic(`${SCRATCH}/late`, flannelScratch("edge-agent"), 0o600);
   await leave(node);
   assert.deepEqual(await typesOf(node), ["late host-local", ...STOCK]);
+});
+
+Deno.test("leave() gives back pods of a network that flannel's config called otherwise before", async () => {
+  const node = stockNode();
+  await install(node);
+  const ipam = new IpamNode(
+    node.fs,
+    new FakeHostLocal(node.fs),
+    node.clock,
+    node.paths,
+    "/opt/cni/bin",
+  );
+  const pod = await ipam.add("default/web-0");
+  await ipam.del("default/web-0", pod!.id);
+  for (const path of ["/etc/cni/net.d/10-flannel.conflist", OURS]) {
+    await node.fs.writeAtomic(path, FLANNEL_CONFLIST.replace("cbr0", "cbr1"), 0o644);
+  }
+  await reconcileConflist(node);
+  await leave(node);
+  assert.deepEqual(await typesOf(node), STOCK);
+  assert.deepEqual(await ipam.store(), { "10.244.1.2": "old1\r\neth0" });
+  assert.deepEqual(await node.fs.list("/var/lib/edge-agent/ipam"), []);
+});
+
+Deno.test("leave() catches a pod whose start outlasted all of the notice", async () => {
+  const node = stockNode();
+  await install(node);
+  const remove = node.fs.remove.bind(node.fs);
+  node.fs.remove = async (path) => {
+    if (path === SHIM) {
+      await node.fs.writeAtomic(`${SCRATCH}/late`, flannelScratch("edge-agent"), 0o600);
+    }
+    await remove(path);
+  };
+  await leave(node);
+  assert.deepEqual(await typesOf(node), ["late host-local", ...STOCK]);
+});
+
+Deno.test("leave() beside an agent that installs everything again fails, and leaves the plugin", async () => {
+  const node = stockNode();
+  await install(node);
+  node.clock.sleep = () => install(node);
+  await assert.rejects(leave(node), /05-edge-agent\.conflist.* again.* stop the agent/);
+  assert.ok(await node.fs.exists(SHIM));
 });
 
 const crash = fc.record({

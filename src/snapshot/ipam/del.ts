@@ -21,7 +21,7 @@ export async function del(
     call.log(`no lock: ${errorMessage(error)}`);
     return undefined;
   });
-  const owned = pod === undefined ? [] : await ownedIps(network, call).catch((error) => {
+  const owned = pod === undefined ? [] : await ipsToHold(network, call).catch((error) => {
     call.log(`the addresses are not held: ${errorMessage(error)}`);
     return [];
   });
@@ -32,6 +32,19 @@ export async function del(
       .catch((error) => call.log(`${ip} is not held: ${errorMessage(error)}`));
   }
   return answer;
+}
+
+/** What the container has, unless its pod has another one already, which would never come for it. */
+async function ipsToHold(network: IpamNetwork, call: Call): Promise<string[]> {
+  const { containerID, ifName, pod } = call.request;
+  const record = await network.records.get(pod!, ifName);
+  if (record !== undefined && record.containerID !== containerID && await network.lives(record)) {
+    for (const ip of record.ips) {
+      const owner = await network.store.ownerOf(ip);
+      if (owner?.kind === "container" && owner.containerID === record.containerID) return [];
+    }
+  }
+  return await ownedIps(network, call);
 }
 
 /** What the container has in the store now: where records say first, which spares reading all of it. */

@@ -18,6 +18,7 @@ export async function gc(
 ): Promise<HostLocalAnswer> {
   const { request: { conf, stdin }, hostLocal } = call;
   const valid = validAttachments(conf[VALID]);
+  const containers = new Set([...valid].map((attachment) => attachment.split(" ")[0]!));
   using _lock = await lockIpam(ports);
   const { store } = network;
   const pods = await podsOf(network);
@@ -25,7 +26,10 @@ export async function gc(
     for (const { ip, owner } of await store.entries()) {
       if (owner.kind !== "container") continue;
       const attachment = `${owner.containerID} ${owner.ifName}`;
-      if (valid.has(attachment)) continue;
+      // An old host-local told no interface.
+      if (valid.has(attachment) || owner.ifName === "" && containers.has(owner.containerID)) {
+        continue;
+      }
       await store.free(ip);
       const pod = pods.get(attachment);
       if (pod !== undefined) await store.hold(ip, pod);
@@ -40,6 +44,8 @@ export async function gc(
 }
 
 function validAttachments(list: unknown): Set<string> {
+  // Go writes an empty list so.
+  if (list === null) return new Set();
   if (!Array.isArray(list)) {
     throw new CniError(CNI_CODE.config, `GC without ${VALID} would free the addresses of all`);
   }

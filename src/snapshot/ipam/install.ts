@@ -1,3 +1,4 @@
+import { errorMessage } from "../../kernel/errors.ts";
 import { type Fs, isNotFound } from "../../platform/fs.ts";
 import { readConfDir } from "./conf_dir.ts";
 import { type FlannelNetwork, planConflist, PLUGIN } from "./conflist.ts";
@@ -26,10 +27,31 @@ export async function reconcileConflist({ fs, paths }: Ports): Promise<ConflistO
   const plan = planConflist(files);
   if (plan.state !== "wanted") return plan;
   const { file, text, remove, network } = plan;
+  for (const folder of [network.dataDir, network.scratchDir]) {
+    const reason = await whyNotUsable(fs, folder);
+    if (reason !== undefined) return { state: "refused", reason };
+  }
   const isThere = files.some((candidate) => candidate.name === file && candidate.text === text);
-  if (!isThere) await fs.writeAtomic(`${dir}/${file}`, text, 0o644);
+  if (!isThere) {
+    // Whoever finds flannel's plugin finds ours beside it; any other runtime would start no pod.
+    if (!await fs.exists(`${paths.binDir}/flannel`)) {
+      return { state: "refused", reason: noFlannel(paths) };
+    }
+    await fs.writeAtomic(`${dir}/${file}`, text, 0o644);
+  }
   for (const name of remove) await fs.remove(`${dir}/${name}`);
   return { state: isThere ? "unchanged" : "written", file, network };
+}
+
+function noFlannel({ binDir }: IpamPaths): string {
+  return `the plugin flannel is not in ${binDir}: ` +
+    "snapshot.ipam.binDir must be where the container runtime looks for plugins";
+}
+
+/** The binary may use certain folders only: where it can't, no pod would keep its address, nor could we leave. */
+async function whyNotUsable(fs: Fs, folder: string | undefined): Promise<string | undefined> {
+  if (folder === undefined) return undefined;
+  return await fs.exists(folder).then(() => undefined, errorMessage);
 }
 
 /** Installs the plugin: a script that starts `program`. True when something was written. */

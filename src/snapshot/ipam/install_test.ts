@@ -8,8 +8,12 @@ const FLANNEL = "/etc/cni/net.d/10-flannel.conflist";
 const OURS = "/etc/cni/net.d/05-edge-agent.conflist";
 const paths = ipamPaths();
 
+/** A node with flannel's plugin, and its config. */
+const flannelNode = (text = FLANNEL_CONFLIST) =>
+  new FakeFs({ [FLANNEL]: text, "/opt/cni/bin/flannel": "" });
+
 Deno.test("reconcileConflist() writes what differs, and again when flannel's changes", async () => {
-  const fs = new FakeFs({ [FLANNEL]: FLANNEL_CONFLIST });
+  const fs = flannelNode();
   assert.equal((await reconcileConflist({ fs, paths })).state, "written");
   const before = fs.calls.length;
   assert.equal((await reconcileConflist({ fs, paths })).state, "unchanged");
@@ -21,7 +25,7 @@ Deno.test("reconcileConflist() writes what differs, and again when flannel's cha
 });
 
 Deno.test("reconcileConflist() leaves ours when flannel's vanishes, and the node when it refuses", async () => {
-  const fs = new FakeFs({ [FLANNEL]: FLANNEL_CONFLIST });
+  const fs = flannelNode();
   await reconcileConflist({ fs, paths });
   const ours = await fs.readText(OURS);
   await fs.remove(FLANNEL);
@@ -34,6 +38,32 @@ Deno.test("reconcileConflist() leaves ours when flannel's vanishes, and the node
 Deno.test("reconcileConflist() does nothing on a node without a folder of networks", async () => {
   const fs = new FakeFs();
   assert.deepEqual(await reconcileConflist({ fs, paths }), { state: "absent" });
+});
+
+Deno.test.each([
+  { what: "addresses", conf: { ipam: { dataDir: "/run/cni-ipam-state" } } },
+  { what: "pods' configs", conf: { dataDir: "/run/flannel-scratch" } },
+])("reconcileConflist() refuses a folder of $what that the agent may not use", async ({ conf }) => {
+  const flannel = JSON.parse(FLANNEL_CONFLIST);
+  Object.assign(flannel.plugins[0], conf);
+  const fs = flannelNode(JSON.stringify(flannel));
+  fs.fault = (_, path) => path.startsWith("/run/") ? { code: "EIO" } : undefined;
+  const outcome = await reconcileConflist({ fs, paths });
+  assert.equal(outcome.state, "refused");
+  assert.match("reason" in outcome ? outcome.reason : "", /\/run\//);
+  assert.equal(await fs.exists(OURS), false);
+});
+
+Deno.test("reconcileConflist() refuses a folder of plugins that is not the runtime's, since ours would not be found", async () => {
+  const fs = new FakeFs({ [FLANNEL]: FLANNEL_CONFLIST, "/usr/lib/cni/flannel": "" });
+  const outcome = await reconcileConflist({ fs, paths });
+  assert.match(
+    "reason" in outcome ? outcome.reason : "",
+    /flannel is not in \/opt\/cni\/bin.*binDir/,
+  );
+  assert.equal(await fs.exists(OURS), false);
+  const elsewhere = { ...paths, binDir: "/usr/lib/cni" };
+  assert.equal((await reconcileConflist({ fs, paths: elsewhere })).state, "written");
 });
 
 Deno.test("installShim() writes the plugin once, with its mode", async () => {

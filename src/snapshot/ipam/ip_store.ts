@@ -4,11 +4,15 @@ import { isContainerId, isInterfaceName } from "./cni_names.ts";
 import { formatIp, parseIp } from "./ip_address.ts";
 import { formatPodKey, type PodKey, toPodKey } from "./pod_key.ts";
 
-/** Who has an address. `broken`: the file says nothing, as after a power cut. */
+/**
+ * Who has an address. `broken`: the file says nothing, as after a power cut. `unknown`: it says something that a
+ * newer host-local may mean, so that the address is somebody's.
+ */
 export type Owner =
   | { kind: "container"; containerID: string; ifName: string }
   | { kind: "hold"; pod: PodKey }
-  | { kind: "broken" };
+  | { kind: "broken" }
+  | { kind: "unknown" };
 
 /** One file of host-local's store. */
 export interface StoreEntry {
@@ -33,7 +37,6 @@ const STORE_LOCK_MS = 10_000;
 /** What a file of the store says: `<containerID>\r\n<ifname>`, a hold, or, from old versions, the ID alone. */
 export function parseOwner(text: string): Owner {
   const [first = "", second = "", ...rest] = text.trim().split("\r\n");
-  if (rest.length > 0) return { kind: "broken" };
   if (first === HOLD) {
     const [namespace, name] = second.split("/");
     const pod = toPodKey(namespace, name);
@@ -42,7 +45,7 @@ export function parseOwner(text: string): Owner {
   // A hold that a power cut left half written would pass for a container of an old host-local.
   if (second === "" && HOLD.startsWith(first)) return { kind: "broken" };
   if (!isContainerId(first)) return { kind: "broken" };
-  if (second !== "" && !isInterfaceName(second)) return { kind: "broken" };
+  if (rest.length > 0 || second !== "" && !isInterfaceName(second)) return { kind: "unknown" };
   return { kind: "container", containerID: first, ifName: second };
 }
 

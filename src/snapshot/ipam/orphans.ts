@@ -26,11 +26,14 @@ export interface CollectedOrphans {
 /**
  * Frees addresses that an unclean end left behind. **Only before the container runtime runs**: beside an
  * ADD in flight, whose container is in no cache yet, it would free an address in use.
+ *
+ * @param refuseBesideRuntime throws when a runtime runs. Asked under the lock: what one starts later waits for it
  */
 export async function collectOrphans(
   ports: IpamPorts,
   { name, dataDir, scratchDir }: FlannelNetwork,
   { holdTtlMs, recordTtlMs }: OrphanLimits,
+  refuseBesideRuntime: () => Promise<void>,
 ): Promise<CollectedOrphans> {
   const { fs, paths, clock } = ports;
   const network = new IpamNetwork(ports, name, dataDir);
@@ -38,6 +41,7 @@ export async function collectOrphans(
   const found: CollectedOrphans = { freed: 0, held: 0, holds: 0, records: 0, scratch: 0 };
   const lock = await lockIpam(ports);
   try {
+    await refuseBesideRuntime();
     const isOrphan = await orphanTest(network);
     const claims = claimsOf(await records.all());
     const oldestMs = clock.now() - holdTtlMs;

@@ -31,6 +31,13 @@ Deno.test("collectOrphans() frees what is in nobody's books and holds what a rec
   );
 });
 
+Deno.test("collectOrphans() leaves what it does not understand", async () => {
+  const { node } = fakeNode();
+  await node.put("10.244.1.9", "foreign\r\neth0\r\n/run/netns/x");
+  assert.equal((await node.collect()).freed, 0);
+  assert.deepEqual(Object.keys(await node.store()), ["10.244.1.9"]);
+});
+
 Deno.test("collectOrphans() holds the address of a young record whose file is lost", async () => {
   const { node, clock } = fakeNode();
   const { ips: [ip] } = (await node.add("default/web-0"))!;

@@ -95,11 +95,13 @@ Deno.test.each([
   { name: "the broadcast address", ip: "10.244.1.255" },
   { name: "somebody else's", ip: "10.244.1.50" },
   { name: "held for somebody else", ip: "10.244.1.51" },
+  { name: "somebody's in words of a newer host-local", ip: "10.244.1.52" },
   { name: "no address", ip: "../../etc/passwd" },
 ])("ADD does not ask for what is $name", async ({ ip }) => {
   const { node, exec } = fakeNode();
   await node.put("10.244.1.50", "foreign\r\neth0");
   await node.put("10.244.1.51", hold("default/other"));
+  await node.put("10.244.1.52", "foreign\r\neth0\r\n/run/netns/x");
   const ips = [{ version: "4", address: `${ip}/24` }];
   await node.cache("default/web-0", "old", JSON.stringify({ ips }));
   assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.2"]);
@@ -239,6 +241,17 @@ Deno.test("ADD succeeds when its record can't be kept", async () => {
   assert.match(stderr, /edge-agent: c1 may lose its addresses/);
 });
 
+Deno.test("ADD gets some address when the plugin itself may not look at the store", async () => {
+  const { node, fs, exec } = fakeNode();
+  const first = await node.add("default/web-0");
+  await node.del("default/web-0", first!.id);
+  fs.fault = (op, path) => op === "stat" && path === node.dir ? { code: "EIO" } : undefined;
+  const { code, stderr } = await node.call("ADD", "default/web-0", "c9");
+  assert.equal(code, 0);
+  assert.match(stderr, /the store of addresses can't be used/);
+  assert.deepEqual(exec.runs.slice(2), ["ADD c9"]);
+});
+
 Deno.test("DEL never fails for what is missing", async () => {
   const { node } = fakeNode();
   for (const env of [undefined, { CNI_NETNS: "" }]) {
@@ -254,6 +267,16 @@ Deno.test("DEL holds nothing that is out of the ranges now", async () => {
   node.ranges = [[{ subnet: "10.244.2.0/24" }]];
   await node.del("default/web-0", first!.id);
   assert.deepEqual(await node.store(), {});
+});
+
+Deno.test("DEL of a pod whose namesake has an address already holds none", async () => {
+  const { node } = fakeNode();
+  const old = (await node.add("default/web-0", { uid: "old" }))!;
+  const next = (await node.add("default/web-0", { uid: "new" }))!;
+  await node.del("default/web-0", old.id, { uid: "old" });
+  assert.deepEqual(await node.store(), { [next.ips[0]!]: `${next.id}\r\neth0` });
+  await node.del("default/web-0", next.id, { uid: "new" });
+  assert.deepEqual(await node.store(), { [next.ips[0]!]: hold("default/web-0") });
 });
 
 Deno.test("DEL succeeds when there is no room for a hold or a lock", async () => {
@@ -292,6 +315,24 @@ Deno.test("GC holds the addresses of pods that it knows and frees the others", a
   });
 });
 
+Deno.test("GC takes null for no attachments, which is how libcni writes an empty list", async () => {
+  const { node } = fakeNode();
+  await node.put("10.244.1.50", "gone\r\neth0");
+  const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": null };
+  assert.equal((await node.call("GC", "x/y", "", { conf })).code, 0);
+  assert.deepEqual(await node.store(), {});
+});
+
+Deno.test("GC leaves what an old host-local wrote of a valid attachment, and what nobody understands", async () => {
+  const { node } = fakeNode();
+  await node.put("10.244.1.50", "old");
+  await node.put("10.244.1.51", "new\r\neth0\r\nmore");
+  const valid = [{ containerID: "old", ifname: "eth0" }];
+  const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": valid };
+  assert.equal((await node.call("GC", "x/y", "", { conf })).code, 0);
+  assert.deepEqual(Object.keys(await node.store()), ["10.244.1.50", "10.244.1.51"]);
+});
+
 Deno.test("GC goes on to a host-local that knows it, and keeps the holds that this one frees", async () => {
   const { node, exec } = fakeNode();
   exec.versions = [...exec.versions, "1.1.0"];
@@ -308,9 +349,15 @@ Deno.test("GC goes on to a host-local that knows it, and keeps the holds that th
   assert.equal(exec.runs.at(-1), "STATUS");
 });
 
-Deno.test.each([undefined, {}, [{}], [null], [{ containerID: "a" }]])(
-  "GC refuses the attachments %j and frees nothing",
-  async (valid) => {
+Deno.test.each([
+  { name: "nothing", valid: undefined },
+  { name: "an object", valid: {} },
+  { name: "an empty attachment", valid: [{}] },
+  { name: "null among them", valid: [null] },
+  { name: "one without an interface", valid: [{ containerID: "a" }] },
+])(
+  "GC refuses $name for attachments and frees nothing",
+  async ({ valid }) => {
     const { node } = fakeNode();
     await node.add("default/a");
     const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": valid };

@@ -21,14 +21,15 @@ export class ScratchFiles {
     this.#dir = dir;
   }
 
-  /** Names another IPAM plugin in every file of a network that names `from`. */
-  async retype(network: string, from: string, to: string): Promise<ScratchCount> {
+  /** Names another IPAM plugin in every file that names `from`; only in a network's, if one is given. */
+  async retype(from: string, to: string, network?: string): Promise<ScratchCount> {
     const count = { changed: 0, broken: 0 };
     for (const { path, text } of await this.#files()) {
       const conf = parseJson(text);
       if (!isObject(conf)) count.broken++;
       const { name, ipam } = objectOf(conf);
-      if (name !== network || !isObject(ipam) || ipam.type !== from) continue;
+      if (!isObject(ipam) || ipam.type !== from) continue;
+      if (network !== undefined && name !== network) continue;
       const changed = JSON.stringify({ ...objectOf(conf), ipam: { ...ipam, type: to } });
       // A DEL that ran meanwhile has removed it: it must not come back.
       if (!await this.#fs.exists(path)) continue;

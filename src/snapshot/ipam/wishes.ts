@@ -28,6 +28,8 @@ export async function judge(
       return "free";
     case "broken":
       return "take";
+    case "unknown":
+      return "foreign";
     case "hold":
       return isSamePod(pod, owner.pod) ? "take" : "foreign";
     case "container":

@@ -1,0 +1,98 @@
+import { getLogger } from "@logtape/logtape";
+import assert from "node:assert/strict";
+import { FakeClock } from "../../tests/testing/fake_clock.ts";
+import { FakeFs } from "../../tests/testing/fake_fs.ts";
+import { FLANNEL_CONFLIST, flannelScratch } from "../../tests/testing/flannel_files.ts";
+import { SnapshotConfig } from "./config.ts";
+import { StickyIps } from "./sticky_ips.ts";
+
+const SCRATCH = "/var/lib/cni/flannel/old1";
+const STORE = "/var/lib/cni/networks/cbr0";
+
+/** A node with flannel and a pod from before the agent. */
+function stockNode(files: Record<string, string> = {}) {
+  const fs = new FakeFs({
+    "/etc/cni/net.d/10-flannel.conflist": FLANNEL_CONFLIST,
+    [SCRATCH]: flannelScratch("host-local"),
+    [`${STORE}/lock`]: "",
+    "/opt/cni/bin/flannel": "",
+    ...files,
+  });
+  const logger = getLogger(["edge-agent", "test"]);
+  const program = ["/usr/local/bin/edge-agent"] as const;
+  const start = () =>
+    new StickyIps(SnapshotConfig.parse({}).ipam, { fs, clock: new FakeClock(), logger, program });
+  const adopted = async () => JSON.parse(await fs.readText(SCRATCH)).ipam.type === "edge-agent";
+  return { fs, start, adopted };
+}
+
+Deno.test("reconcile() takes over older pods later when it could not at once", async () => {
+  const { fs, start, adopted } = stockNode();
+  const sticky = start();
+  fs.fault = (op, path) =>
+    op === "rename" && path.includes("/cni/flannel/") ? { code: "ENOSPC" } : undefined;
+  await sticky.reconcile();
+  assert.equal(await adopted(), false);
+  fs.fault = () => undefined;
+  await sticky.reconcile();
+  assert.equal(await adopted(), true);
+  assert.equal(sticky.state.state, "installed");
+});
+
+Deno.test("reconcile() takes over older pods after the agent was killed before it had", async () => {
+  const { fs, start, adopted } = stockNode();
+  fs.fault = (op, path) => op === "list" && path.includes("/cni/flannel") ? "crash" : undefined;
+  await start().reconcile();
+  fs.fault = () => undefined;
+  fs.restart({ entries: "kept", bytes: 1_000 });
+  await start().reconcile();
+  assert.equal(await adopted(), true);
+});
+
+Deno.test("collectOrphans() frees nothing when a container runtime starts while it gets ready", async () => {
+  const { fs, start } = stockNode();
+  const lock = fs.lock.bind(fs);
+  fs.lock = async (path, timeoutMs) => {
+    if (path.endsWith("ipam.lock")) {
+      await fs.mkdir("/run/containerd", 0o711);
+      await fs.createExclusive("/run/containerd/containerd.sock", "", 0o600);
+      // An ADD that no cache knows yet.
+      await fs.createExclusive(`${STORE}/10.244.1.9`, "new\r\neth0", 0o600);
+    }
+    return await lock(path, timeoutMs);
+  };
+  await assert.rejects(start().collectOrphans(), /a container runtime runs .*containerd\.sock/);
+  assert.equal(await fs.readText(`${STORE}/10.244.1.9`), "new\r\neth0");
+});
+
+Deno.test("collectOrphans() is not kept from it by a socket that systemd listens on", async () => {
+  const { start } = stockNode({
+    "/run/cri-dockerd.sock": "",
+    [`${STORE}/10.244.1.9`]: "gone\r\neth0",
+  });
+  const collected = await start().collectOrphans();
+  assert.equal("freed" in collected && collected.freed, 1);
+});
+
+Deno.test("reconcile() that is switched off changes nothing of what an earlier run installed", async () => {
+  const { fs, start } = stockNode();
+  await start().reconcile();
+  const before = [...fs.calls].filter((call) => /^(rename|remove|create)/.test(call)).length;
+  const { ipam } = SnapshotConfig.parse({ ipam: { sticky: false } });
+  const logger = getLogger(["edge-agent", "test"]);
+  const program = ["/usr/local/bin/edge-agent"] as const;
+  const off = new StickyIps(ipam, { fs, clock: new FakeClock(), logger, program });
+  await off.reconcile();
+  assert.deepEqual(off.state, { state: "off" });
+  assert.equal(fs.calls.filter((call) => /^(rename|remove|create)/.test(call)).length, before);
+});
+
+Deno.test("forget() does not take an empty answer for a node without pods", async () => {
+  const { fs, start } = stockNode({ [`${STORE}/10.244.1.7`]: "edge-agent-hold\r\ndefault/web" });
+  const sticky = start();
+  await sticky.reconcile();
+  await sticky.forget(new Set(), Number.MAX_SAFE_INTEGER);
+  assert.ok(await fs.exists(`${STORE}/10.244.1.7`));
+  await sticky.forget(new Set(["default/other"]), Number.MAX_SAFE_INTEGER);
+  assert.equal(await fs.exists(`${STORE}/10.244.1.7`), false);
+});
