@@ -58,7 +58,7 @@ export function answering(address: string, delayMs = 0): FakeServer {
 }
 
 /** A server that never answers. */
-export const silent: FakeServer = () => [];
+export const silent: FakeServer = (): FakePacket[] => [];
 
 /** Name servers by `address:port`, and the ways to them. A model: packets may be lost, late and forged. */
 export class FakeDnsNetwork {
