@@ -3,6 +3,7 @@ import { FilePath, HostPort } from "../config/scalars.ts";
 import { ProxyConfig } from "../proxy/config.ts";
 import { LOG_LEVELS } from "../telemetry/logger.ts";
 import { SnapshotConfig } from "../snapshot/config.ts";
+import { DnsConfig } from "../dns/config.ts";
 import { checkProxy } from "./proxy_checks.ts";
 
 /**
@@ -27,9 +28,10 @@ export const AgentConfig = z.strictObject({
   ),
   proxy: z.optional(ProxyConfig.check(z.superRefine(checkProxy, { when: () => true }))),
   snapshot: z.optional(SnapshotConfig),
+  dns: z.optional(DnsConfig),
 });
 export type AgentConfig = z.output<typeof AgentConfig>;
 
 /** The sections that are modules, in the order of their start. */
-export const MODULES = ["proxy", "snapshot"] as const;
+export const MODULES = ["proxy", "snapshot", "dns"] as const;
 export type ModuleName = typeof MODULES[number];

@@ -4,23 +4,22 @@ import { createHttpClient, type HttpClient } from "../platform/net.ts";
 import type { SnapshotConfig } from "../snapshot/config.ts";
 import { type LinkPort, type LinkState, UNKNOWN_LINK } from "../snapshot/link_port.ts";
 import type { AgentConfig } from "./agent_config.ts";
+import { kubeconfigOf } from "./identity_kubeconfig.ts";
 
 /**
  * The section with the kubeconfigs that the proxy makes for its identities `flannel` and `kubelet`, where no
  * others are named: they are whom such questions are allowed to, and the proxy answers them from what it has.
  */
 export function snapshotConfig(
-  { stateDir, proxy }: AgentConfig,
+  config: AgentConfig,
   snapshot: SnapshotConfig,
 ): SnapshotConfig {
-  const kubeconfigOf = (identity: string) =>
-    proxy?.identities.some(({ name }) => name === identity)
-      ? `${stateDir}/kubeconfigs/${identity}.kubeconfig`
-      : undefined;
+  const nodes = kubeconfigOf(config, "flannel");
+  const pods = kubeconfigOf(config, "kubelet");
   return {
     ...snapshot,
-    nodesKubeconfig: snapshot.nodesKubeconfig ?? kubeconfigOf("flannel"),
-    podsKubeconfig: snapshot.podsKubeconfig ?? kubeconfigOf("kubelet"),
+    nodesKubeconfig: snapshot.nodesKubeconfig ?? nodes,
+    podsKubeconfig: snapshot.podsKubeconfig ?? pods,
   };
 }
 

@@ -10,6 +10,7 @@ import { createAdmin } from "../telemetry/admin.ts";
 import { moduleLogger } from "../telemetry/logger.ts";
 import { addModuleMetrics, addProcessMetrics } from "../telemetry/metrics.ts";
 import type { AgentConfig, ModuleName } from "./agent_config.ts";
+import { dnsConfig, linkUp } from "./dns_wiring.ts";
 import { linkFor, snapshotConfig } from "./snapshot_wiring.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -93,6 +94,21 @@ export async function wireModules(
           link: linkFor(section, proxy, clock),
         });
         wired.push({ module, section: "snapshot" });
+        break;
+      }
+      case "dns": {
+        if (config.dns === undefined) break;
+        const { createDns } = await import("../dns/mod.ts");
+        const module = createDns(dnsConfig(config, config.dns), {
+          ...{ clock, fs, registry, stateDir: config.stateDir },
+          exec: createExec(),
+          logger: moduleLogger("dns"),
+          hostname: () => host.hostname(),
+          random: () => host.random(),
+          randomBytes: (length) => host.randomBytes(length),
+          ...(proxy !== undefined && { onLinkUp: linkUp(proxy) }),
+        });
+        wired.push({ module, section: "dns" });
         break;
       }
       default:

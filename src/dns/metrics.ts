@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Source } from "./chain.ts";
+import type { ForwardEvent } from "./forward/forward_event.ts";
 import { formatRcode } from "./wire/rcode.ts";
+import type { ClusterZone } from "./zone/cluster_zone.ts";
 
 /** What the server counts. */
 export interface DnsMetrics {
@@ -9,13 +11,30 @@ export interface DnsMetrics {
   dropped(): void;
   tcpOpened(): void;
   tcpClosed(why: string): void;
-  objects: Gauge<"kind">;
-  changedAt: Gauge;
+  forwarded(event: ForwardEvent): void;
 }
 
-/** Registers the module's metrics. */
-export function createDnsMetrics(registry: Registry): DnsMetrics {
+/**
+ * Registers the module's metrics.
+ *
+ * @param zone what the zone is made of is counted at each scrape
+ */
+export function createDnsMetrics(
+  registry: Registry,
+  zone: Pick<ClusterZone, "state">,
+): DnsMetrics {
   const registers = [registry];
+  new Gauge({
+    name: "edge_agent_dns_objects_count",
+    help: "Objects that the cluster zone is made of.",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      for (const kind of ["service", "endpointSlice", "namespace"] as const) {
+        this.set({ kind }, zone.state.facts(kind).size);
+      }
+    },
+  });
   const answers = new Counter({
     name: "edge_agent_dns_answers_total",
     help: "Answers by transport, rcode and where they came from.",
@@ -45,6 +64,31 @@ export function createDnsMetrics(registry: Registry): DnsMetrics {
     labelNames: ["why"],
     registers,
   });
+  const upstreamSeconds = new Histogram({
+    name: "edge_agent_dns_upstream_duration_seconds",
+    help: "Time that name servers took to answer.",
+    labelNames: ["upstream", "transport"],
+    buckets: [0.001, 0.01, 0.05, 0.1, 0.5, 1, 2, 5],
+    registers,
+  });
+  const upstreamFailures = new Counter({
+    name: "edge_agent_dns_upstream_failures_total",
+    help: "Questions that a name server did not answer.",
+    labelNames: ["upstream"],
+    registers,
+  });
+  const ignored = new Counter({
+    name: "edge_agent_dns_ignored_replies_total",
+    help: "Packets that are no reply to what was asked: forged, late or broken ones.",
+    labelNames: ["why"],
+    registers,
+  });
+  const upstreamState = new Gauge({
+    name: "edge_agent_dns_upstream_state_info",
+    help: "1 for the state that a name server is in.",
+    labelNames: ["upstream", "state"],
+    registers,
+  });
   // Looked up once: this is counted a hundred thousand times a second.
   const counters = new Map<string, { inc(): void }>();
   const timers = new Map<Source, { observe(seconds: number): void }>();
@@ -67,16 +111,24 @@ export function createDnsMetrics(registry: Registry): DnsMetrics {
       connections.dec();
       closed.inc({ why });
     },
-    objects: new Gauge({
-      name: "edge_agent_dns_objects_count",
-      help: "Objects that the cluster zone is made of.",
-      labelNames: ["kind"],
-      registers,
-    }),
-    changedAt: new Gauge({
-      name: "edge_agent_dns_zone_changed_timestamp_seconds",
-      help: "When the cluster zone changed last, seconds since the Unix epoch.",
-      registers,
-    }),
+    forwarded(event) {
+      const { upstream } = event;
+      switch (event.kind) {
+        case "answered":
+          return upstreamSeconds.observe(
+            { upstream, transport: event.transport },
+            event.ms / 1_000,
+          );
+        case "failed":
+          return upstreamFailures.inc({ upstream });
+        case "ignored":
+          return ignored.inc({ why: event.why });
+        case "state":
+          upstreamState.remove({ upstream, state: event.from });
+          return upstreamState.set({ upstream, state: event.to }, 1);
+        default:
+          return event satisfies never;
+      }
+    },
   };
 }

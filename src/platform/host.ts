@@ -34,6 +34,8 @@ export interface Host {
   removeTempDir(path: string): Promise<void>;
   /** A number from 0 to 1 exclusive. */
   random(): number;
+  /** Bytes that nobody can foresee. */
+  randomBytes(length: number): Uint8Array;
   /** Ends the process at once. */
   exit(code: number): never;
 }
@@ -78,6 +80,7 @@ export function createHost(): Host {
     makeTempDir: (prefix) => Deno.makeTempDir({ prefix }),
     removeTempDir: (path) => Deno.remove(path, { recursive: true }),
     random: () => Math.random(),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     exit: (code) => Deno.exit(code),
   };
 }

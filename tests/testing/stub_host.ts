@@ -40,6 +40,9 @@ export class StubHost implements Host {
   removeTempDir(): Promise<void> {
     return Promise.resolve();
   }
+  randomBytes(length: number): Uint8Array {
+    return new Uint8Array(length);
+  }
   random(): number {
     return 0.5;
   }

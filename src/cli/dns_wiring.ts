@@ -1,0 +1,29 @@
+import type { DnsConfig } from "../dns/config.ts";
+import type { AgentConfig } from "./agent_config.ts";
+import { kubeconfigOf } from "./identity_kubeconfig.ts";
+import type { LinkTeller } from "./snapshot_wiring.ts";
+
+/**
+ * The section with the kubeconfigs that the proxy makes for its identities, where no others are named: CoreDNS's may
+ * list all that a zone is made of, kube-proxy's all but Namespaces.
+ */
+export function dnsConfig(config: AgentConfig, dns: DnsConfig): DnsConfig {
+  const kubeconfig = kubeconfigOf(config, "coredns") ?? kubeconfigOf(config, "kube-proxy");
+  return {
+    ...dns,
+    kubeconfig: dns.kubeconfig ?? kubeconfig,
+    podsKubeconfig: dns.podsKubeconfig ?? kubeconfigOf(config, "kubelet"),
+  };
+}
+
+/** Tells when a proxy's link comes up. */
+export function linkUp(proxy: LinkTeller): (listener: () => void) => () => void {
+  return (listener) => {
+    let before = proxy.link?.state;
+    return proxy.subscribeLink(() => {
+      const now = proxy.link?.state;
+      if (now === "up" && before !== "up") listener();
+      before = now;
+    });
+  };
+}

@@ -1,0 +1,231 @@
+import type { Logger } from "@logtape/logtape";
+import type { Registry } from "prom-client";
+import { Alarm } from "../kernel/alarm.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { errorMessage } from "../kernel/errors.ts";
+import type { Module } from "../kernel/module.ts";
+import type { Exec } from "../platform/exec.ts";
+import type { Fs } from "../platform/fs.ts";
+import { watchDirectories } from "../platform/watch.ts";
+import type { DnsConfig } from "./config.ts";
+import { createDnsMetrics, type DnsMetrics } from "./metrics.ts";
+import { type HostNames, readHostNames, watchedDirectories } from "./name_servers_file.ts";
+import { createResolution, type Resolution } from "./resolution.ts";
+import { Listeners } from "./server/listeners.ts";
+import { ClusterSource } from "./source/cluster_source.ts";
+import { ZoneKeeper } from "./source/zone_keeper.ts";
+import { PodsOfNode } from "./search/pods_of_node.ts";
+import type { FactsKind } from "./zone/cluster_state.ts";
+import { ClusterZone } from "./zone/cluster_zone.ts";
+
+/** What the module needs from the outside. */
+export interface DnsPorts {
+  clock: Clock;
+  fs: Fs;
+  exec: Exec;
+  logger: Logger;
+  registry: Registry;
+  /** Directory (0700) for what outlives a restart. */
+  stateDir: string;
+  hostname: () => string;
+  random: () => number;
+  /** Unforeseeable bytes. */
+  randomBytes: (length: number) => Uint8Array;
+  /** Calls back when the link to the cloud is up again; the result ends it. */
+  onLinkUp?: (listener: () => void) => () => void;
+}
+
+/** Kinds that the zone is made of. */
+const ZONE_KINDS: readonly FactsKind[] = ["service", "endpointSlice", "namespace"];
+
+/** How often address and name servers are made sure of, ms. */
+const VERIFY_MS = 30_000;
+
+/** Constructs the name server; nothing is opened before `start`. */
+export function createDns(config: DnsConfig, ports: DnsPorts): Module {
+  return new DnsModule(config, ports);
+}
+
+class DnsModule implements Module {
+  readonly name = "dns";
+  readonly #config: DnsConfig;
+  readonly #ports: DnsPorts;
+  readonly #metrics: DnsMetrics;
+  readonly #zone: ClusterZone;
+  readonly #keeper: ZoneKeeper;
+  readonly #pods = new PodsOfNode();
+  readonly #alarm: Alarm;
+  #hostNames: HostNames = { upstreams: [], search: [] };
+  #resolution: Resolution | undefined;
+  #listeners: Listeners | undefined;
+  #stack = new AsyncDisposableStack();
+
+  constructor(config: DnsConfig, ports: DnsPorts) {
+    const { clock, fs, logger, stateDir, registry } = ports;
+    this.#config = config;
+    this.#ports = ports;
+    this.#alarm = new Alarm(clock);
+    this.#zone = new ClusterZone({
+      zone: config.zone,
+      ttlSeconds: config.ttl / 1_000,
+      pods: config.pods,
+      endpointPodNames: config.endpointPodNames,
+      reverseZones: config.reverseZones,
+      nameServers: [config.listen.hostname],
+    }, clock);
+    this.#keeper = new ZoneKeeper(this.#zone, {
+      ...{ fs, clock, logger },
+      path: `${stateDir}/dns-zone.json`,
+    });
+    this.#metrics = createDnsMetrics(registry, this.#zone);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { fs, stateDir, logger, clock, onLinkUp, hostname } = this.#ports;
+    const { kubeconfig, podsKubeconfig, nodeName = hostname() } = this.#config;
+    await fs.mkdir(stateDir, 0o700);
+    const resolution = this.#resolution = this.#stack.use(createResolution(this.#config, {
+      ...this.#ports,
+      metrics: this.#metrics,
+      zone: this.#zone,
+      podOf: (address) => this.#pods.podOf(address),
+      hostDomains: () => this.#hostNames.search,
+      cachePath: `${stateDir}/dns-cache`,
+    }));
+    // What was known before is there before the first question is.
+    await Promise.all([this.#keeper.load(), resolution.keeper.load(), this.#readHostNames()]);
+    const listeners = this.#listeners = this.#stack.use(
+      new Listeners(this.#config, {
+        ...this.#ports,
+        chain: resolution.chain,
+        metrics: this.#metrics,
+      }),
+    );
+    await listeners.open();
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    const background: (Promise<void> | undefined)[] = [
+      this.#keeper.run(stop.signal),
+      resolution.keeper.run(stop.signal),
+      this.#verify(listeners, stop.signal),
+      kubeconfig === undefined
+        ? undefined
+        : this.#follow(kubeconfig, ZONE_KINDS, nodeName, stop.signal),
+      podsKubeconfig === undefined || !this.#needsPods()
+        ? undefined
+        : this.#follow(podsKubeconfig, ["pod"], nodeName, stop.signal),
+    ];
+    if (onLinkUp !== undefined) this.#stack.defer(onLinkUp(() => resolution.hurry()));
+    this.#stack.defer(async () => {
+      signal.removeEventListener("abort", abort);
+      stop.abort();
+      await Promise.all(background);
+    });
+    if (kubeconfig === undefined) {
+      logger.warn("nobody is asked for the cluster's Services: dns.kubeconfig is not set");
+    }
+    logger.info("answering", {
+      address: listeners.address,
+      zone: this.#config.zone,
+      origin: this.#keeper.origin,
+      upstreams: resolution.forwarder.status().map(({ upstream }) => upstream),
+      startMs: Math.round(clock.monotonic()),
+    });
+  }
+
+  notReady(): string | undefined {
+    if (this.#listeners === undefined) return "not started";
+    if (this.#listeners.problem !== undefined) return this.#listeners.problem;
+    return this.#keeper.origin === "nowhere"
+      ? "the cluster's Services are not known yet"
+      : undefined;
+  }
+
+  status(): Record<string, unknown> {
+    const facts = (kind: FactsKind) => this.#zone.state.facts(kind).size;
+    const { changedAtMs } = this.#keeper;
+    const { cache, forwarder } = this.#resolution ?? {};
+    return {
+      address: this.#listeners?.address,
+      device: this.#listeners?.device,
+      problem: this.#listeners?.problem,
+      zone: this.#config.zone,
+      origin: this.#keeper.origin,
+      changedAt: changedAtMs === undefined ? undefined : new Date(changedAtMs).toISOString(),
+      services: facts("service"),
+      endpointSlices: facts("endpointSlice"),
+      namespaces: facts("namespace"),
+      upstreams: forwarder?.status(),
+      cache: cache && { entries: cache.count, sizeBytes: cache.bytes },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stack = this.#stack;
+    this.#stack = new AsyncDisposableStack();
+    await stack.disposeAsync();
+    this.#listeners = undefined;
+    this.#resolution = undefined;
+  }
+
+  #needsPods(): boolean {
+    return this.#config.search || this.#config.pods === "verified";
+  }
+
+  async #follow(
+    kubeconfig: string,
+    kinds: readonly FactsKind[],
+    nodeName: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const source = new ClusterSource(kubeconfig, {
+      ...this.#ports,
+      replaced: (kind, objects) => {
+        if (kind === "pod") this.#zone.replace(kind, objects);
+        else this.#keeper.replace(kind, objects as never);
+        if (kind === "pod") this.#pods.replace(this.#zone.state.facts("pod"));
+      },
+      applied: (change) => {
+        this.#keeper.apply(change);
+        if (change.kind === "pod") this.#pods.replace(this.#zone.state.facts("pod"));
+      },
+    });
+    await source.run(kinds, nodeName, signal);
+    source[Symbol.dispose]();
+  }
+
+  /** Makes sure of the address and of who is asked, when files change and now and then. */
+  async #verify(listeners: Listeners, signal: AbortSignal): Promise<void> {
+    const { fs } = this.#ports;
+    const watched = watchedDirectories(this.#config.forward.resolvConf);
+    const watch = watchDirectories([], () => this.#alarm.ring());
+    while (!signal.aborted) {
+      watch.extend(watched.map((path) => fs.resolve(path)));
+      await this.#alarm.sleep(VERIFY_MS, signal);
+      if (signal.aborted) break;
+      await this.#readHostNames();
+      await listeners.verify();
+    }
+    watch[Symbol.dispose]();
+  }
+
+  async #readHostNames(): Promise<void> {
+    const { fs, logger } = this.#ports;
+    const { resolvConf, upstreams, stubDomains } = this.#config.forward;
+    try {
+      const { hostname } = this.#config.listen;
+      this.#hostNames = await readHostNames(fs, resolvConf, [hostname]);
+    } catch (error) {
+      logger.warn("can not read who the host asks", { error: errorMessage(error) });
+      return;
+    }
+    this.#resolution?.forwarder.configure({
+      upstreams: upstreams.length > 0 ? upstreams : this.#hostNames.upstreams,
+      stubs: stubDomains.map(({ zone, upstreams }) => ({
+        zone: zone.toLowerCase().replace(/\.$/, ""),
+        upstreams,
+      })),
+    });
+  }
+}

@@ -1,0 +1,145 @@
+import type { Logger } from "@logtape/logtape";
+import { formatHostPort } from "../../config/scalars.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import { errorMessage } from "../../kernel/errors.ts";
+import type { Exec } from "../../platform/exec.ts";
+import { listenTcp } from "../../platform/tcp.ts";
+import { AddressKeeper } from "../address/address_keeper.ts";
+import type { DnsRequest, Handled, Next } from "../chain.ts";
+import type { DnsConfig } from "../config.ts";
+import { createExplainer } from "../explain_question.ts";
+import type { DnsMetrics } from "../metrics.ts";
+import { formatRcode } from "../wire/rcode.ts";
+import { formatType } from "../wire/record_type.ts";
+import { createResponder } from "./responder.ts";
+import { type Client, TcpServer } from "./tcp_server.ts";
+import { serveUdp } from "./udp_server.ts";
+
+/** What listeners work with. */
+export interface ListenerPorts {
+  clock: Clock;
+  exec: Exec;
+  logger: Logger;
+  metrics: DnsMetrics;
+  chain: Next;
+}
+
+/** Address and ports of the server: both transports, on an address that is set for it where that is link-local. */
+export class Listeners implements AsyncDisposable {
+  readonly #config: Pick<DnsConfig, "listen" | "device" | "queryLog">;
+  readonly #ports: ListenerPorts;
+  readonly #keeper: AddressKeeper | undefined;
+  #open: DisposableStack | undefined;
+  #port: number;
+  #problem: string | undefined;
+
+  constructor(
+    config: Pick<DnsConfig, "listen" | "device" | "queryLog">,
+    ports: ListenerPorts,
+  ) {
+    const { listen: { hostname, port }, device } = config;
+    this.#config = config;
+    this.#ports = ports;
+    this.#port = port;
+    this.#keeper = isLinkLocal(hostname)
+      ? new AddressKeeper({ address: hostname, device }, ports)
+      : undefined;
+  }
+
+  /** `host:port`. */
+  get address(): string {
+    return formatHostPort({ hostname: this.#config.listen.hostname, port: this.#port });
+  }
+
+  /** The device that the address was set on. */
+  get device(): string | undefined {
+    return this.#keeper?.device;
+  }
+
+  /** Why nobody can ask right now. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Sets the address and listens. What fails is told, and tried again by {@linkcode verify}: it is no end. */
+  async open(): Promise<void> {
+    try {
+      await this.#keeper?.ensure();
+      this.#open ??= this.#listen();
+      if (this.#problem !== undefined) this.#ports.logger.info("the server is there again");
+      this.#problem = undefined;
+    } catch (error) {
+      const problem = errorMessage(error);
+      if (problem !== this.#problem) {
+        this.#ports.logger.error("nobody can ask", { error: problem });
+      }
+      this.#problem = problem;
+    }
+  }
+
+  /** Makes sure that address and ports are there. */
+  async verify(): Promise<void> {
+    await this.open();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open?.dispose();
+    this.#open = undefined;
+    await this.#keeper?.[Symbol.asyncDispose]();
+  }
+
+  #listen(): DisposableStack {
+    const { clock, metrics, chain, logger } = this.#ports;
+    const { hostname, port } = this.#config.listen;
+    const isHost = ({ address }: Client) =>
+      address === hostname || address === "127.0.0.1" || address === "::1";
+    const respond = createResponder({
+      ...{ chain, clock, metrics },
+      explain: createExplainer(chain, isHost),
+      ...(this.#config.queryLog && {
+        log: (request: DnsRequest, handled: Handled, tookMs: number) =>
+          logger.info("query", toLogEntry(request, handled, tookMs)),
+      }),
+    });
+    const stack = new DisposableStack();
+    try {
+      const server = stack.use(
+        new TcpServer(respond, {
+          clock,
+          events: { opened: metrics.tcpOpened, closed: metrics.tcpClosed },
+        }),
+      );
+      const tcp = stack.use(listenTcp({ hostname, port }, server.accept));
+      // Where any port will do, it is the same one.
+      stack.use(serveUdp({ hostname, port: tcp.port }, respond));
+      this.#port = tcp.port;
+      return stack;
+    } catch (error) {
+      stack.dispose();
+      throw error;
+    }
+  }
+}
+
+function toLogEntry(
+  { query, client, transport }: DnsRequest,
+  { answer, source, why, upstream }: Handled,
+  tookMs: number,
+): Record<string, unknown> {
+  return {
+    client: client?.address,
+    transport,
+    name: query.name,
+    type: formatType(query.type),
+    rcode: formatRcode(answer.rcode),
+    source,
+    why,
+    upstream,
+    tookMs: Math.round(tookMs * 1_000) / 1_000,
+  };
+}
+
+/** Whether an address means this host alone, and so is set by the agent (RFC 3927; `fe80::` needs a device). */
+function isLinkLocal(hostname: string): boolean {
+  return /^169\.254\./.test(hostname);
+}
