@@ -4,7 +4,7 @@ import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
 import type { Network } from "./model.ts";
 import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
-import type { NodeIdentity, Snapshot } from "./snapshot_file.ts";
+import { type NodeIdentity, parseNetwork, type Snapshot, SnapshotError } from "./snapshot_file.ts";
 
 /** What is known before a snapshot is taken. */
 export interface Former {
@@ -37,6 +37,8 @@ export async function capture(
   if (former !== undefined && isSame(network, former.network)) {
     return { state: "kept", snapshot: former, written: false };
   }
+  const unreadable = whyUnreadable(network);
+  if (unreadable !== undefined) return { state: "degraded", why: unreadable };
   const snapshot: Snapshot = {
     node: own,
     bootId,
@@ -46,6 +48,17 @@ export async function capture(
   };
   await archive.save(snapshot);
   return { state: "kept", snapshot, written: true };
+}
+
+/** Why a network could be written, but never read again. */
+function whyUnreadable(network: Network): string | undefined {
+  try {
+    parseNetwork(network);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SnapshotError) return `no snapshot can hold it: ${error.message}`;
+    throw error;
+  }
 }
 
 /** Whether both would be the same file, but for the order of its keys. */

@@ -131,6 +131,22 @@ Deno.test("S34 Keeper never replaces a good snapshot while a booted node has not
   assert.deepEqual((await node.openKeeper()).newest?.network.peers, PEERS);
 });
 
+Deno.test("S34 Keeper never replaces a good snapshot by one that can't be read again", async () => {
+  const node = await keptNode();
+  const eth0 = node.kernel.links.get("eth0")!;
+  // A name that the kernel allows, and a batch file would take for a comment.
+  node.kernel.links.set("lan#1", { ...eth0, name: "lan#1" });
+  node.kernel.links.get("flannel.1")!.vxlan!.underlay = "lan#1";
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, {
+    state: "degraded",
+    why: "no snapshot can hold it: its underlays.0.name must be an interface name",
+  });
+  await keeper.pass(signal);
+  assert.equal((await node.openKeeper()).newest?.network.links[0]?.underlay, "eth0");
+});
+
 Deno.test("Keeper.restore() brings a rebooted node's network back", async () => {
   const node = await keptNode();
   await node.reboot();
