@@ -4,7 +4,9 @@ import { runOperations } from "./apply.ts";
 import type { Archive } from "./archive.ts";
 import { capture } from "./capture.ts";
 import { collect, type Observation } from "./collect.ts";
+import { readKernelState } from "./kernel_state.ts";
 import type { LinkPort } from "./link_port.ts";
+import { withLive } from "./live_network.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
 import type { NodeKnowledge } from "./next_network.ts";
@@ -73,8 +75,14 @@ export class Keeper {
     }
   }
 
-  /** Puts the newest network back, as far as it is not there. */
+  /** Puts the newest network back, as far as flanneld has not set another one since. */
   async restore(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
+    if (this.#network === undefined) return undefined;
+    this.#network = withLive(this.#network, await readKernelState(this.#ports.exec));
+    return await this.#putBack(waitMs, signal);
+  }
+
+  async #putBack(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
     const { logger, metrics } = this.#ports;
     if (this.#network === undefined) return undefined;
     const report = await restoreNetwork(this.#network, this.#ports, { waitMs, signal });
@@ -135,7 +143,7 @@ export class Keeper {
   }
 
   async #hold(signal: AbortSignal): Promise<boolean> {
-    const report = await this.restore(0, signal);
+    const report = await this.#putBack(0, signal);
     return report !== undefined &&
       (report.operations > 0 || report.subnetEnv.state === "written");
   }

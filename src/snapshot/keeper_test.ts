@@ -159,6 +159,32 @@ Deno.test("Keeper.restore() brings a rebooted node's network back", async () => 
   assert.deepEqual(keeper.state, { state: "kept" });
 });
 
+Deno.test("Keeper.restore() leaves what flanneld has set while the agent did not run", async () => {
+  for (const link of ["up", "down"] as const) {
+    const node = await keptNode();
+    node.link = link;
+    await node.reboot();
+    // The device is another one, a peer was made anew, one is new.
+    const device = flannelLink({ mac: macOf(1, 5), port: 4789 });
+    const peers = [vxlanPeer(2, 7), vxlanPeer(4)];
+    await converge(node.kernel, { links: [device], peers });
+    for (const route of node.kernel.routes.values()) route.protocol = "boot";
+    const keeper = await node.openKeeper();
+    const from = node.kernel.log.length;
+    await keeper.restore(0, signal);
+    // What flanneld has not (yet) costs nothing.
+    assert.deepEqual(node.kernel.log.slice(from).map((line) => line.split(" ", 3).join(" ")), [
+      "neigh replace 10.244.3.0",
+      `fdb replace ${macOf(3)}`,
+      "route replace 10.244.3.0/24",
+    ], link);
+    await keeper.pass(signal);
+    assert.equal(node.kernel.links.get("flannel.1")!.mac, macOf(1, 5), link);
+    assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7), link);
+    assert.deepEqual(keeper.state, { state: "kept" }, link);
+  }
+});
+
 Deno.test("Keeper holds the network while the link is down, whatever undoes it", async () => {
   const node = await keptNode();
   node.link = "down";

@@ -4,7 +4,8 @@ import { type Capture, capture } from "./capture.ts";
 import { collect } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
 import type { CollectedOrphans } from "./ipam/orphans.ts";
-import { checkIproute } from "./kernel_state.ts";
+import { checkIproute, readKernelState } from "./kernel_state.ts";
+import { withLive } from "./live_network.ts";
 import { readBootId, readNodeIdentity } from "./node_identity.ts";
 import {
   describeRestore,
@@ -92,7 +93,8 @@ export async function restoreOnce(
   }));
   if (loaded.state === "none") return { state: "none" };
   const { snapshot, passedOver } = loaded;
-  const report = await restoreNetwork(snapshot.network, ports, { waitMs: config.underlayWait });
+  const network = withLive(snapshot.network, await readKernelState(ports.exec));
+  const report = await restoreNetwork(network, ports, { waitMs: config.underlayWait });
   return { state: "restored", snapshot, passedOver, report, orphans };
 }
 
@@ -104,7 +106,8 @@ export async function describeOnce(
   const loaded = await loadOnce(config, ports);
   if (loaded.state === "none") return undefined;
   await checkIproute(ports.exec);
-  return await describeRestore(loaded.snapshot.network, ports);
+  const network = withLive(loaded.snapshot.network, await readKernelState(ports.exec));
+  return await describeRestore(network, ports);
 }
 
 /** Gives pods' addresses back to flannel's own config and host-local. */
