@@ -16,6 +16,8 @@ export interface Former {
 /** What became of a network that was seen. */
 export type Capture =
   | { state: "kept"; snapshot: Snapshot; written: boolean }
+  /** It is as it should be, and the disk does not take it. */
+  | { state: "unwritten"; network: Network; error: unknown }
   /** It is not as it should be; nothing was written. */
   | { state: "degraded"; why: string };
 
@@ -46,7 +48,11 @@ export async function capture(
     generation: (former?.generation ?? 0) + 1,
     network,
   };
-  await archive.save(snapshot);
+  try {
+    await archive.save(snapshot);
+  } catch (error) {
+    return { state: "unwritten", network, error };
+  }
   return { state: "kept", snapshot, written: true };
 }
 

@@ -177,6 +177,11 @@ export class Keeper {
       bootId: this.#bootId,
     });
     if (captured.state === "degraded") return this.#enter(captured);
+    if (captured.state === "unwritten") {
+      // What is held while the link is down must not be as old as the disk's last good day.
+      this.#network = captured.network;
+      throw captured.error;
+    }
     if (captured.written) {
       this.#ports.metrics.saved.inc();
       this.#take(captured.snapshot);

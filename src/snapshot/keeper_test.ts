@@ -304,6 +304,23 @@ Deno.test("Keeper tells that it can't look after the network, and goes on when i
   assert.deepEqual(keeper.state, { state: "kept" });
 });
 
+Deno.test("Keeper holds what it saw last while the disk takes nothing", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  node.fs.fault = (op) => op === "create" ? { code: "ENOSPC" } : undefined;
+  // flanneld learns that a peer was made anew, then the link goes.
+  await converge(node.kernel, { links: [flannelLink()], peers: [vxlanPeer(2, 7), vxlanPeer(3)] });
+  await keeper.pass(signal);
+  assert.equal(keeper.state.state, "failed");
+  node.link = "down";
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  node.fs.fault = () => undefined;
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  assert.deepEqual((await node.openKeeper()).newest?.network.peers[0], vxlanPeer(2, 7));
+});
+
 Deno.test("Keeper begins anew on a disk without a usable snapshot", async () => {
   const node = await keptNode();
   for (const name of ["network.json", "network.prev.json"]) {

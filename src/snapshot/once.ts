@@ -50,7 +50,10 @@ export async function loadOnce(config: SnapshotConfig, ports: OncePorts): Promis
  *
  * @throws {ProgramError} when the host's tools can't tell what there is
  */
-export async function saveOnce(config: SnapshotConfig, ports: OncePorts): Promise<Capture> {
+export async function saveOnce(
+  config: SnapshotConfig,
+  ports: OncePorts,
+): Promise<Exclude<Capture, { state: "unwritten" }>> {
   const { fs, exec, stateDir, clock, paths, hostname } = ports;
   await checkIproute(exec);
   await fs.mkdir(stateDir, 0o700);
@@ -66,12 +69,14 @@ export async function saveOnce(config: SnapshotConfig, ports: OncePorts): Promis
   );
   const seen = await collect(exec, fs, paths);
   const bootId = await readBootId(exec);
-  return await capture(
+  const captured = await capture(
     seen,
     { snapshot: former, network: former?.network },
     { state: "unknown" },
     { archive, clock, own, bootId },
   );
+  if (captured.state === "unwritten") throw captured.error;
+  return captured;
 }
 
 /**
