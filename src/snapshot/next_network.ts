@@ -30,7 +30,7 @@ export function nextNetwork(
   own: string,
 ): Succession {
   const self = known.state === "unknown" ? undefined : known.nodes.find(({ name }) => name === own);
-  const doubt = doubtLinks(former, kernel, self) ??
+  const doubt = doubtLinks(former, network, kernel, self) ??
     (network.subnetEnv === undefined
       ? `there is no usable subnet.env: ${missing.subnetEnv ?? "flanneld has not written it yet"}`
       : undefined);
@@ -62,6 +62,7 @@ function keptParts(
 
 function doubtLinks(
   former: Network | undefined,
+  { peers }: Network,
   { links, routes }: KernelState,
   self: NodeFacts | undefined,
 ): string | undefined {
@@ -78,8 +79,12 @@ function doubtLinks(
     if (announced !== undefined) {
       return `${name} has the MAC ${now.mac}, and the cluster knows ${announced || "none"}`;
     }
-    // flanneld sets routes only after it has announced itself.
-    if (!routes.some(({ link, protocol }) => link === name && protocol !== OWN_PROTOCOL)) {
+    // flanneld sets peers only after it has announced itself. Of older ones the routes alone are left: a new MAC
+    // flushes neighbours.
+    const flannelds = new Set(
+      routes.flatMap((each) => each.protocol === OWN_PROTOCOL ? [] : [each.subnet]),
+    );
+    if (!peers.some(({ link, subnet }) => link === name && flannelds.has(subnet))) {
       return `${name} has the MAC ${now.mac} instead of ${mac}, and flanneld has not used it yet`;
     }
   }

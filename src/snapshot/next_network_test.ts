@@ -100,6 +100,19 @@ Deno.test.each([
     seen: seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
     want: /instead of 8a:00:00:00:00:01, and flanneld has not used it yet/,
   },
+  {
+    name: "a new MAC that somebody gave a device which flanneld uses",
+    // Its routes stay, the neighbours do not.
+    seen: {
+      ...seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
+      kernel: {
+        ...seenOf({ links: [flannelLink({ mac: macOf(99) })], peers: [vxlanPeer(2)] }, {
+          flannelRoutes: true,
+        }).kernel,
+      },
+    },
+    want: /instead of 8a:00:00:00:00:01, and flanneld has not used it yet/,
+  },
 ])("S34 nextNetwork() keeps the former snapshot for $name", ({ seen, want, known = UNKNOWN }) => {
   const next = nextNetwork(FORMER, seen, known, OWN);
   assert.ok(next.state === "keep");
