@@ -202,6 +202,7 @@ class SnapshotModule implements Module {
     try {
       await keeper.restore(waitMs, signal);
     } catch (error) {
+      if (signal.aborted) return;
       this.#ports.logger.error("can not put the network back", { error: errorMessage(error) });
     }
   }

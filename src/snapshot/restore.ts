@@ -50,6 +50,7 @@ const LOOK_MS = 100;
  * @param waitMs how long to wait for the interfaces that it stands on; then they are taken as they are, and
  * what has none is left out (`waiting`)
  * @throws {ProgramError} when the host's tools can't do it, or a device can't be made: it is as it was then
+ * @throws the reason of `signal` when that aborts while interfaces are waited for
  */
 export async function restoreNetwork(
   network: Network,
@@ -86,11 +87,13 @@ async function awaitUnderlay(
   signal?: AbortSignal,
 ): Promise<{ kernel: KernelState; fitting: Fitting }> {
   for (;;) {
-    const patience: Patience = clock.monotonic() < untilMs && !signal?.aborted ? "some" : "none";
+    const patience: Patience = clock.monotonic() < untilMs ? "some" : "none";
     const kernel = await readKernelState(exec);
     const fitting = fitNetwork(network, kernel.interfaces, patience);
     if (fitting.waiting.length === 0 || patience === "none") return { kernel, fitting };
     await clock.sleep(LOOK_MS, signal);
+    // Who stops waiting must not take the interfaces for what they will be.
+    signal?.throwIfAborted();
   }
 }
 

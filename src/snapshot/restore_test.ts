@@ -164,3 +164,18 @@ Deno.test("describeRestore() tells every step and takes none", async () => {
   assert.equal(changes.length, 1);
   assert.deepEqual(host.kernel.log, []);
 });
+
+Deno.test("restoreNetwork() takes nothing as it is when it is stopped while it waits for the card", async () => {
+  const host = new BootedHost(["192.168.5.77/24"]);
+  const stop = new AbortController();
+  const restoring = restoreNetwork(NETWORK, { ...host, exec: host.kernel }, {
+    waitMs: 10_000,
+    signal: stop.signal,
+  });
+  const outcome = restoring.then(() => "done", () => "stopped");
+  await host.clock.advance(1_000);
+  stop.abort();
+  assert.equal(await outcome, "stopped");
+  assert.deepEqual(host.kernel.log, []);
+  assert.equal(host.clock.pending, 0);
+});
