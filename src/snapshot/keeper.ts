@@ -10,7 +10,6 @@ import { withLive } from "./live_network.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
 import type { NodeKnowledge } from "./next_network.ts";
-import type { NodeFacts } from "./node_facts.ts";
 import { formatOperation } from "./operation.ts";
 import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
 import { planReconcile } from "./reconcile.ts";
@@ -24,8 +23,7 @@ export interface KeeperPorts extends RestorePorts {
   metrics: SnapshotMetrics;
   archive: Archive;
   link: LinkPort;
-  /** What the cluster's Nodes say; undefined before the first answer, or where nobody is asked. */
-  nodes: () => readonly NodeFacts[] | undefined;
+  nodes: () => NodeKnowledge;
   notices?: PeerNotices;
 }
 
@@ -128,7 +126,7 @@ export class Keeper {
    * right. True when something was changed.
    */
   async #mend(kernel: KernelState, signal: AbortSignal): Promise<boolean> {
-    const { link: { state }, nodes } = this.#ports;
+    const { state } = this.#ports.link;
     switch (state) {
       case "down":
         return await this.#hold(signal);
@@ -136,7 +134,7 @@ export class Keeper {
         // Whether flanneld has taken over: then no route is the agent's any more.
         return hasOwnRoutes(kernel) && await this.#hold(signal);
       case "up":
-        return await this.#reconcile(kernel, nodes());
+        return await this.#reconcile(kernel, this.#knowledge());
       default:
         return state satisfies never;
     }
@@ -148,12 +146,9 @@ export class Keeper {
       (report.operations > 0 || report.subnetEnv.state === "written");
   }
 
-  async #reconcile(
-    kernel: KernelState,
-    nodes: readonly NodeFacts[] | undefined,
-  ): Promise<boolean> {
-    if (nodes === undefined) return false;
-    const operations = planReconcile(kernel, nodes, this.#own.name);
+  async #reconcile(kernel: KernelState, known: NodeKnowledge): Promise<boolean> {
+    if (known.state !== "fresh") return false;
+    const operations = planReconcile(kernel, known.nodes, this.#own.name);
     if (operations.length === 0) return false;
     const refusals = await runOperations(this.#ports.exec, operations);
     this.#ports.metrics.operations.inc(operations.length);
@@ -190,10 +185,11 @@ export class Keeper {
   }
 
   #knowledge(): NodeKnowledge {
-    const { nodes, link } = this.#ports;
-    const facts = nodes();
-    if (facts === undefined) return { state: "unknown" };
-    return { state: link.state === "up" ? "fresh" : "stale", nodes: facts };
+    const known = this.#ports.nodes();
+    if (known.state !== "fresh") return known;
+    // A list without this node is of another cluster, or not whole: nobody goes for it.
+    const isWhole = known.nodes.some(({ name }) => name === this.#own.name);
+    return isWhole ? known : { ...known, state: "stale" };
   }
 
   #take(snapshot: Snapshot): void {

@@ -30,6 +30,8 @@ class TestNode {
   readonly announced: PeerNotice[] = [];
   link: LinkState = "up";
   nodes: NodeFacts[] | undefined;
+  /** Whether the Nodes are known to be so now. */
+  isHeard = true;
 
   constructor() {
     this.kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
@@ -66,7 +68,11 @@ class TestNode {
           },
           subscribe: () => () => {},
         },
-        nodes: () => this.nodes,
+        nodes: () => {
+          if (this.nodes === undefined) return { state: "unknown" };
+          const state = this.isHeard && this.link === "up" ? "fresh" : "stale";
+          return { state, nodes: this.nodes };
+        },
         notices: {
           announce: (notice) => void this.announced.push(notice),
           subscribe: () => () => {},
@@ -86,6 +92,18 @@ class TestNode {
 
 const PEERS = [vxlanPeer(2), vxlanPeer(3)];
 const SUBNETS = ["10.244.2.0/24", "10.244.3.0/24"];
+
+function factsOf(n: number, incarnation = 0): NodeFacts {
+  return {
+    name: `edge-${n}`,
+    podCidrs: [`10.244.${n}.0/24`],
+    backendType: "vxlan",
+    publicIp: `192.168.5.${n}`,
+    publicIpv6: "",
+    vtepMac: macOf(n, incarnation),
+    vtepMacV6: "",
+  };
+}
 
 /** A node that was switched off after everything was kept. */
 async function keptNode(): Promise<TestNode> {
@@ -237,28 +255,28 @@ Deno.test("S36 Keeper brings restored peers up to what the cluster says once the
   const keeper = await node.openKeeper();
   await keeper.restore(0, signal);
   node.link = "up";
-  const facts = { backendType: "vxlan", publicIpv6: "", vtepMacV6: "" };
-  node.nodes = [
-    {
-      ...facts,
-      name: "edge-1",
-      podCidrs: ["10.244.1.0/24"],
-      publicIp: "192.168.5.1",
-      vtepMac: macOf(1),
-    },
-    {
-      ...facts,
-      name: "edge-3",
-      podCidrs: ["10.244.3.0/24"],
-      publicIp: "192.168.5.3",
-      vtepMac: macOf(3, 7),
-    },
-  ];
+  node.nodes = [factsOf(1), factsOf(3, 7)];
   await keeper.pass(signal);
   assert.deepEqual(node.peers(), ["10.244.3.0/24"]);
   assert.deepEqual([...node.kernel.neighbours.values()], [macOf(3, 7)]);
   assert.deepEqual(keeper.newest?.network.podCidrs, ["10.244.1.0/24"]);
   assert.deepEqual(keeper.newest?.network.peers.map(({ subnet }) => subnet), ["10.244.3.0/24"]);
+});
+
+Deno.test.each([
+  { name: "are as old as the outage", nodes: [factsOf(1)], isHeard: false },
+  { name: "do not have this node among them", nodes: [factsOf(9)], isHeard: true },
+  { name: "are none at all", nodes: [], isHeard: true },
+])("S36 Keeper takes no peer away for Nodes that $name", async ({ nodes, isHeard }) => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  Object.assign(node, { link: "up", nodes, isHeard });
+  await keeper.pass(signal);
+  assert.deepEqual(node.peers(), SUBNETS);
+  assert.deepEqual(keeper.newest?.network.peers.map(({ subnet }) => subnet), SUBNETS);
 });
 
 Deno.test("Keeper sets what another node tells of itself, and keeps it over a reboot", async () => {

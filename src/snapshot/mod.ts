@@ -9,14 +9,16 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { watchDirectories } from "../platform/watch.ts";
 import { Archive } from "./archive.ts";
-import { type ClusterView, viewNodes, viewPods } from "./cluster_view.ts";
+import { type ClusterView, isFresh, viewNodes, viewPods } from "./cluster_view.ts";
 import { NETWORK_PATHS } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
 import type { Program } from "./ipam/shim.ts";
 import { Keeper } from "./keeper.ts";
 import { checkIproute } from "./kernel_state.ts";
+import { watchKernel } from "./kernel_watch.ts";
 import type { LinkPort } from "./link_port.ts";
 import { createSnapshotMetrics, type SnapshotMetrics } from "./metrics.ts";
+import type { NodeKnowledge } from "./next_network.ts";
 import type { NodeFacts } from "./node_facts.ts";
 import { readBootId, readNodeIdentity } from "./node_identity.ts";
 import type { PeerNotices } from "./peer_notice.ts";
@@ -89,7 +91,14 @@ class SnapshotModule implements Module {
     const changed = () => this.#alarm.ring();
     const ports = { ...this.#ports, changed };
     if (nodesKubeconfig !== undefined) {
-      this.#nodes = this.#stack.use(viewNodes(nodesKubeconfig, ports));
+      // What was said before may count from the first word on that is surely of now.
+      let countedSinceMs: number | undefined;
+      const heard = () => {
+        if (!this.#isFresh(this.#nodes) || countedSinceMs === this.#upSinceMs) return;
+        countedSinceMs = this.#upSinceMs;
+        changed();
+      };
+      this.#nodes = this.#stack.use(viewNodes(nodesKubeconfig, { ...ports, heard }));
     }
     if (podsKubeconfig !== undefined) {
       // It changes all the time, and nothing is urgent about it.
@@ -101,7 +110,7 @@ class SnapshotModule implements Module {
         ...this.#ports,
         metrics: this.#metrics,
         archive: new Archive(fs, stateDir, own),
-        nodes: () => this.#nodes?.objects,
+        nodes: () => this.#knowledge(),
       },
       own,
       await readBootId(exec),
@@ -127,7 +136,7 @@ class SnapshotModule implements Module {
     signal.addEventListener("abort", abort, { once: true });
     const background = Promise.all([
       this.#run(keeper, stop.signal),
-      this.#watchKernel(changed, stop.signal),
+      watchKernel(this.#ports, { changed, pauseMs: this.#config.verifyInterval }, stop.signal),
       this.#nodes?.run(stop.signal),
       this.#pods?.run(stop.signal),
       link.run?.(stop.signal),
@@ -179,6 +188,16 @@ class SnapshotModule implements Module {
     this.#keeper = undefined;
   }
 
+  #isFresh(view: ClusterView<unknown> | undefined): boolean {
+    return view !== undefined && isFresh(view, this.#upSinceMs, this.#ports.clock.monotonic());
+  }
+
+  #knowledge(): NodeKnowledge {
+    const nodes = this.#nodes?.objects;
+    if (nodes === undefined) return { state: "unknown" };
+    return { state: this.#isFresh(this.#nodes) ? "fresh" : "stale", nodes };
+  }
+
   /** Restores at the start, then looks when something changed, and now and then. */
   async #run(keeper: Keeper, signal: AbortSignal): Promise<void> {
     const { clock, link, fs } = this.#ports;
@@ -212,22 +231,7 @@ class SnapshotModule implements Module {
     const pods = this.#pods?.objects;
     const upSinceMs = this.#upSinceMs ?? Infinity;
     if (pods === undefined || clock.monotonic() - upSinceMs < SETTLED_MS) return;
+    if (!this.#isFresh(this.#pods)) return;
     await this.#sticky.forget(new Set(pods), clock.now() - SETTLED_MS);
-  }
-
-  /** Follows what the kernel tells of links, addresses and routes. */
-  async #watchKernel(changed: () => void, signal: AbortSignal): Promise<void> {
-    const { exec, clock, logger } = this.#ports;
-    let told = false;
-    while (!signal.aborted) {
-      try {
-        const events = exec.lines(["ip", "-o", "monitor", "link", "address", "route"], signal);
-        for await (const _ of events) changed();
-      } catch (error) {
-        if (!told) logger.warn("can not follow the kernel", { error: errorMessage(error) });
-        told = true;
-      }
-      await clock.sleep(this.#config.verifyInterval, signal);
-    }
   }
 }
