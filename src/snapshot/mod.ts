@@ -20,7 +20,7 @@ import type { LinkPort } from "./link_port.ts";
 import { createSnapshotMetrics, type SnapshotMetrics } from "./metrics.ts";
 import type { NodeKnowledge } from "./next_network.ts";
 import type { NodeFacts } from "./node_facts.ts";
-import { readBootId, readNodeIdentity } from "./node_identity.ts";
+import { nodeNameOf, readBootId, readNodeIdentity } from "./node_identity.ts";
 import type { PeerNotices } from "./peer_notice.ts";
 import { snapshotStatus } from "./status.ts";
 import { StickyIps } from "./sticky_ips.ts";
@@ -77,7 +77,8 @@ class SnapshotModule implements Module {
 
   async start(signal: AbortSignal): Promise<void> {
     const { fs, exec, stateDir, logger, link, hostname, notices, clock } = this.#ports;
-    const { nodesKubeconfig, podsKubeconfig, nodeName = hostname() } = this.#config;
+    const { nodesKubeconfig, podsKubeconfig } = this.#config;
+    const nodeName = nodeNameOf(this.#config, hostname);
     try {
       await checkIproute(exec);
     } catch (error) {

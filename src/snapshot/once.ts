@@ -6,7 +6,7 @@ import type { SnapshotConfig } from "./config.ts";
 import type { CollectedOrphans } from "./ipam/orphans.ts";
 import { checkIproute, readKernelState } from "./kernel_state.ts";
 import { withLive } from "./live_network.ts";
-import { readBootId, readNodeIdentity } from "./node_identity.ts";
+import { nodeNameOf, readBootId, readNodeIdentity } from "./node_identity.ts";
 import {
   describeRestore,
   restoreNetwork,
@@ -37,7 +37,7 @@ export type RestoreOutcome =
 
 async function openArchive(config: SnapshotConfig, ports: OncePorts): Promise<Archive> {
   const { fs, stateDir, hostname } = ports;
-  return new Archive(fs, stateDir, await readNodeIdentity(fs, config.nodeName ?? hostname()));
+  return new Archive(fs, stateDir, await readNodeIdentity(fs, nodeNameOf(config, hostname)));
 }
 
 /** The newest snapshot. @throws {SnapshotError} when there is none that can be used */
@@ -57,7 +57,7 @@ export async function saveOnce(
   const { fs, exec, stateDir, clock, paths, hostname } = ports;
   await checkIproute(exec);
   await fs.mkdir(stateDir, 0o700);
-  const own = await readNodeIdentity(fs, config.nodeName ?? hostname());
+  const own = await readNodeIdentity(fs, nodeNameOf(config, hostname));
   const archive = new Archive(fs, stateDir, own);
   const former = await archive.load().then(
     (loaded) => loaded.state === "loaded" ? loaded.snapshot : undefined,
