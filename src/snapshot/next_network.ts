@@ -1,6 +1,7 @@
 import { isFlannelLink, type KernelState, type Network, OWN_PROTOCOL, type Peer } from "./model.ts";
 import type { Observation } from "./collect.ts";
 import { type NodeFacts, peerOfNode } from "./node_facts.ts";
+import { nextSettings } from "./settings.ts";
 
 /** What the cluster's Nodes say, as far as it is known. */
 export type NodeKnowledge =
@@ -44,6 +45,7 @@ export function nextNetwork(
     network: {
       ...network,
       peers: mergePeers(former?.peers ?? [], network.peers, known, own),
+      ...(former && nextSettings(former, network, known.state === "fresh")),
       podCidrs: self?.podCidrs ?? former?.podCidrs ?? [],
       ...keptParts(former, missing),
     },
