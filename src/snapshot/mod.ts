@@ -58,7 +58,7 @@ class SnapshotModule implements Module {
   readonly #metrics: SnapshotMetrics;
   readonly #alarm: Alarm;
   readonly #sticky: StickyIps;
-  /** Why nothing can be done on this host. */
+  /** Why nothing can be done on this host yet. */
   #unable: string | undefined;
   #keeper: Keeper | undefined;
   #nodes: ClusterView<NodeFacts> | undefined;
@@ -79,14 +79,7 @@ class SnapshotModule implements Module {
     const { fs, exec, stateDir, logger, link, hostname, notices, clock } = this.#ports;
     const { nodesKubeconfig, podsKubeconfig } = this.#config;
     const nodeName = nodeNameOf(this.#config, hostname);
-    try {
-      await checkIproute(exec);
-    } catch (error) {
-      // The other modules, the node's API above all, have nothing to do with it.
-      this.#unable = errorMessage(error);
-      logger.error("can not look after the network", { error: this.#unable });
-      return;
-    }
+    await this.#findTools();
     await fs.mkdir(stateDir, 0o700);
     const own = await readNodeIdentity(fs, nodeName);
     const changed = () => this.#alarm.ring();
@@ -137,7 +130,6 @@ class SnapshotModule implements Module {
     signal.addEventListener("abort", abort, { once: true });
     const background = Promise.all([
       this.#run(keeper, stop.signal),
-      watchKernel(this.#ports, { changed, pauseMs: this.#config.verifyInterval }, stop.signal),
       this.#nodes?.run(stop.signal),
       this.#pods?.run(stop.signal),
       link.run?.(stop.signal),
@@ -201,6 +193,26 @@ class SnapshotModule implements Module {
 
   /** Restores at the start, then looks when something changed, and now and then. */
   async #run(keeper: Keeper, signal: AbortSignal): Promise<void> {
+    const pauseMs = this.#config.verifyInterval;
+    while (this.#unable !== undefined && !signal.aborted) {
+      await this.#ports.clock.sleep(pauseMs, signal);
+      await this.#findTools();
+    }
+    await Promise.all([
+      watchKernel(this.#ports, { changed: () => this.#alarm.ring(), pauseMs }, signal),
+      this.#look(keeper, signal),
+    ]);
+  }
+
+  /** The other modules, the node's API above all, have nothing to do with tools that are missing. */
+  async #findTools(): Promise<void> {
+    const former = this.#unable;
+    this.#unable = await checkIproute(this.#ports.exec).then(() => undefined, errorMessage);
+    if (this.#unable === undefined || this.#unable === former) return;
+    this.#ports.logger.error("can not look after the network", { error: this.#unable });
+  }
+
+  async #look(keeper: Keeper, signal: AbortSignal): Promise<void> {
     const { clock, link, fs } = this.#ports;
     const { underlayWait, interval, verifyInterval, debounce, ipam } = this.#config;
     const directories = [dirname(NETWORK_PATHS.subnetEnv), NETWORK_PATHS.results, ipam.confDir];
