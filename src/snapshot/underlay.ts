@@ -57,7 +57,9 @@ export function findFooting(
   if (patience === "some") {
     return { state: "waiting", why: `${found.name} does not have the address ${link.local} yet` };
   }
-  const other = found.addresses.find((each) => each.family === family && each.scope === "global");
+  const other = found.addresses.find((each) =>
+    each.family === family && each.scope === "global" && each.passing === undefined
+  );
   if (other === undefined) {
     // No carrier, or nobody who gives addresses: flannel's device works as soon as the address is back.
     return { state: "ready", underlay: found.name, local: link.local, mtu, changes };

@@ -150,3 +150,11 @@ Deno.test("fitNetwork() leaves routes out whose card is gone", () => {
   const { desired } = fitNetwork(networkOf({ peers: [directPeer(3)] }), [], "none");
   assert.deepEqual(desired.peers, []);
 });
+
+Deno.test("S35 findFooting() takes no IPv6 address that is about to go", () => {
+  const [passing, lasting] = card({ ips: ["fd00:5::abcd", "fd00:5::77"] }).addresses;
+  const interfaces = [card({ addresses: [{ ...passing!, passing: true }, lasting!] })];
+  const footing = findFooting(flannelLink6(), NETWORK, interfaces, "none");
+  assert.ok(footing.state === "ready");
+  assert.equal(footing.local, "fd00:5::77");
+});
