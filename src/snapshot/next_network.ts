@@ -1,4 +1,11 @@
-import { isFlannelLink, type KernelState, type Network, OWN_PROTOCOL, type Peer } from "./model.ts";
+import {
+  isFlannelLink,
+  type KernelState,
+  type Network,
+  OWN_PROTOCOL,
+  type Peer,
+  type VxlanLink,
+} from "./model.ts";
 import type { Observation } from "./collect.ts";
 import { type NodeFacts, peerOfNode } from "./node_facts.ts";
 import { nextSettings } from "./settings.ts";
@@ -44,12 +51,25 @@ export function nextNetwork(
     state: "take",
     network: {
       ...network,
+      links: network.links.map((link) => withFormerMtu(link, network, former)),
       peers: mergePeers(former?.peers ?? [], network.peers, known, own),
       ...(former && nextSettings(former, network, known.state === "fresh")),
       podCidrs: self?.podCidrs ?? former?.podCidrs ?? [],
       ...keptParts(former, missing),
     },
   };
+}
+
+/**
+ * A device that was restored on a card which was not yet as wide as before is as narrow as that. When flanneld gives
+ * its devices another MTU, it says so in `subnet.env`, from which pods have theirs.
+ */
+function withFormerMtu(link: VxlanLink, seen: Network, former: Network | undefined): VxlanLink {
+  const before = former?.links.find(({ name }) => name === link.name);
+  if (before === undefined || before.mtu <= link.mtu || former?.subnetEnv !== seen.subnetEnv) {
+    return link;
+  }
+  return { ...link, mtu: before.mtu };
 }
 
 /** Parts that could not be read are as they were. */

@@ -214,6 +214,17 @@ Deno.test.each([
   });
 });
 
+Deno.test.each([
+  { name: "keeps the MTU of a device on a card that is narrow for now", env: "X=1\n", mtu: 8950 },
+  { name: "takes an MTU that flanneld has told", env: "X=2\n", mtu: 1450 },
+])("S34 nextNetwork() $name", ({ env, mtu }) => {
+  const former = networkOf({ ...FORMER, links: [flannelLink({ mtu: 8950 })] });
+  const seen = seenOf({ links: [flannelLink({ mtu: 1450 })], subnetEnv: env });
+  const next = nextNetwork(former, seen, UNKNOWN, OWN);
+  assert.ok(next.state === "take");
+  assert.equal(next.network.links[0]?.mtu, mtu);
+});
+
 Deno.test("nextNetwork() has nothing more to take once it has taken a network", () => {
   const peers = fc.uniqueArray(fc.integer({ min: 2, max: 9 }), { maxLength: 6 })
     .map((list) => list.map((n) => vxlanPeer(n)));
