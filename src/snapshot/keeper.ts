@@ -102,18 +102,20 @@ export class Keeper {
     return report;
   }
 
-  /** Looks at everything once: puts right what should be otherwise, and keeps what is good. */
-  async pass(signal: AbortSignal): Promise<void> {
+  /** Looks at everything once: puts right what should be otherwise (true), and keeps what is good. */
+  async pass(signal: AbortSignal): Promise<boolean> {
     const { metrics } = this.#ports;
     metrics.passes.inc();
+    let mended = false;
     try {
       const seen = await this.#collect();
-      const mended = await this.#mend(seen.kernel, signal);
+      mended = await this.#mend(seen.kernel, signal);
       await this.#save(mended ? await this.#collect() : seen);
     } catch (error) {
       metrics.passesFailed.inc();
       this.#enter({ state: "failed", why: errorMessage(error) });
     }
+    return mended;
   }
 
   /** Takes over what another node tells of itself. The next pass sets it. */

@@ -51,6 +51,9 @@ export function createSnapshot(config: SnapshotConfig, ports: SnapshotPorts): Mo
 /** What the cluster said may be as old as the outage when the link comes back: it is not relied on before, ms. */
 const SETTLED_MS = 60_000;
 
+/** How long to wait before what was put right is looked at again, at least, ms; twice as long each time. */
+const MIN_SLOWER_MS = 1_000;
+
 class SnapshotModule implements Module {
   readonly name = "snapshot";
   readonly #ports: SnapshotPorts;
@@ -147,19 +150,10 @@ class SnapshotModule implements Module {
 
   notReady(): string | undefined {
     if (this.#unable !== undefined) return this.#unable;
-    const state = this.#keeper?.state ?? { state: "starting" };
-    switch (state.state) {
-      case "starting":
-        return "not started";
-      case "failed":
-        return state.why;
-      case "degraded":
-      case "kept":
-        // What is wrong with the network is no reason to take the agent for broken.
-        return undefined;
-      default:
-        return state satisfies never;
-    }
+    const state = this.#keeper?.state;
+    if (state === undefined || state.state === "starting") return "not started";
+    // What is wrong with the network is no reason to take the agent for broken.
+    return state.state === "failed" ? state.why : undefined;
   }
 
   status(): Record<string, unknown> {
@@ -219,14 +213,18 @@ class SnapshotModule implements Module {
     using watch = watchDirectories([], () => this.#alarm.ring());
     await this.#sticky.reconcile();
     await this.#restore(keeper, underlayWait, signal);
+    let pauseMs = debounce;
     while (!signal.aborted) {
       watch.extend(directories.map((path) => fs.resolve(path)));
-      await keeper.pass(signal);
+      const mended = await keeper.pass(signal);
+      // Somebody who undoes at once what is put right is not fought all day.
+      const slowerMs = Math.max(2 * pauseMs, MIN_SLOWER_MS);
+      pauseMs = mended ? Math.min(slowerMs, verifyInterval) : debounce;
       await this.#sticky.reconcile();
       await this.#forgetPods();
       const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
-      if (await this.#alarm.sleep(period, signal)) await clock.sleep(debounce, signal);
+      if (await this.#alarm.sleep(period, signal)) await clock.sleep(pauseMs, signal);
     }
   }
 
