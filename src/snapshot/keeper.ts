@@ -133,8 +133,11 @@ export class Keeper {
       case "down":
         return await this.#hold(signal);
       case "unknown":
-        // Whether flanneld has taken over: then no route is the agent's any more.
-        return hasOwnRoutes(kernel) && await this.#hold(signal);
+        // Whether flanneld has taken all over: then no route is the agent's any more.
+        if (!hasOwnRoutes(kernel)) return false;
+        // Of some peers it may know better already.
+        this.#network &&= withLive(this.#network, kernel);
+        return await this.#hold(signal);
       case "up":
         return await this.#reconcile(kernel, this.#knowledge());
       default:

@@ -248,6 +248,25 @@ Deno.test("Keeper looks after its own entries until flanneld has taken over, whe
   assert.equal(node.kernel.neighbours.size, 1);
 });
 
+Deno.test("Keeper leaves flanneld what that has taken over, when nobody knows of the link", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "unknown";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  // The node of the other one is gone: flanneld never takes it over.
+  for (
+    const [program, line] of [
+      ["bridge", `fdb replace ${macOf(2, 7)} dst 192.168.5.2 dev flannel.1 self permanent`],
+      ["ip", `neigh replace 10.244.2.0 lladdr ${macOf(2, 7)} nud permanent dev flannel.1`],
+      ["ip", "route replace 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"],
+    ] as const
+  ) node.kernel.change(program, line.split(" "));
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  assert.deepEqual(node.peers(), SUBNETS);
+});
+
 Deno.test("S36 Keeper brings restored peers up to what the cluster says once the link is up", async () => {
   const node = await keptNode();
   await node.reboot();
