@@ -1,5 +1,5 @@
 import { type Exec, ProgramError } from "../platform/exec.ts";
-import type { KernelState } from "./model.ts";
+import type { Interface, KernelState } from "./model.ts";
 import {
   isRecentEnough,
   MIN_IPROUTE2,
@@ -60,6 +60,15 @@ function remembered<T>(
   const value = parse(texts);
   ofHost.set(what, { texts, value });
   return value;
+}
+
+/** The host's interfaces alone. @throws as {@linkcode readKernelState} */
+export async function readInterfaces(exec: Exec): Promise<Interface[]> {
+  const [links, addresses] = await Promise.all([
+    read(exec, ["ip", "-j", "-d", "link", "show"]),
+    read(exec, ["ip", "-j", "address", "show"]),
+  ]);
+  return parseInterfaces(links, addresses).interfaces;
 }
 
 async function read(exec: Exec, argv: readonly string[]): Promise<string> {

@@ -4,7 +4,7 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { converge, type Refusal } from "./apply.ts";
 import { NETWORK_PATHS, type NetworkPaths } from "./collect.ts";
-import { readKernelState } from "./kernel_state.ts";
+import { readInterfaces, readKernelState } from "./kernel_state.ts";
 import type { KernelState, Network } from "./model.ts";
 import { batchesOf, formatOperation } from "./operation.ts";
 import { plan } from "./plan.ts";
@@ -91,9 +91,15 @@ async function awaitUnderlay(
     const kernel = await readKernelState(exec);
     const fitting = fitNetwork(network, kernel.interfaces, patience);
     if (fitting.waiting.length === 0 || patience === "none") return { kernel, fitting };
-    await clock.sleep(LOOK_MS, signal);
-    // Who stops waiting must not take the interfaces for what they will be.
-    signal?.throwIfAborted();
+    let isWaiting = true;
+    while (isWaiting) {
+      await clock.sleep(LOOK_MS, signal);
+      // Who stops waiting must not take the interfaces for what they will be.
+      signal?.throwIfAborted();
+      // Not at all there is: a board that boots has other things to do.
+      const { waiting } = fitNetwork(network, await readInterfaces(exec), "some");
+      isWaiting = waiting.length > 0 && clock.monotonic() < untilMs;
+    }
   }
 }
 

@@ -165,6 +165,18 @@ Deno.test("describeRestore() tells every step and takes none", async () => {
   assert.deepEqual(host.kernel.log, []);
 });
 
+Deno.test("restoreNetwork() looks at the interfaces alone while it waits for them", async () => {
+  const host = new BootedHost(["192.168.5.77/24"]);
+  const restoring = host.restore(NETWORK, 10_000);
+  await host.clock.advance(0);
+  const before = host.kernel.calls;
+  await host.clock.advance(5_000);
+  assert.equal(host.kernel.calls - before, 2 * 50);
+  host.kernel.links.get("eth0")!.addresses[0]!.address = "192.168.5.1";
+  await host.clock.advance(100);
+  assert.deepEqual((await restoring).changes, []);
+});
+
 Deno.test("restoreNetwork() takes nothing as it is when it is stopped while it waits for the card", async () => {
   const host = new BootedHost(["192.168.5.77/24"]);
   const stop = new AbortController();
