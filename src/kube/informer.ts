@@ -21,6 +21,8 @@ export interface InformerOptions<T> {
   random: () => number;
   /** Called after the mirror changed, and when it became whole. */
   changed: () => void;
+  /** Called with every word of the server: then all that it said before is known. */
+  heard: () => void;
   /** A try failed. */
   failed: (error: unknown) => void;
 }
@@ -42,7 +44,8 @@ export class Informer<T> {
 
   /** Works until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void> {
-    const { path, query = {}, encoding, send, clock, random, changed, failed } = this.#options;
+    const { path, query = {}, encoding, send, clock, random, changed, heard, failed } =
+      this.#options;
     const { contentType } = encoding;
     return new Reflector({
       target: {
@@ -71,6 +74,7 @@ export class Informer<T> {
             commit: (head) => {
               this.#objects = fresh;
               this.#resourceVersion = head.resourceVersion;
+              heard();
               changed();
             },
             abandon: () => {},
@@ -82,6 +86,7 @@ export class Informer<T> {
             encoding.toListBody(object),
           );
           this.#resourceVersion = resourceVersion;
+          heard();
           if (type === "DELETED") {
             if (this.#objects.delete(key)) changed();
             return;
@@ -90,7 +95,10 @@ export class Informer<T> {
           this.#objects.set(key, next);
           if (former === undefined || !this.#options.equals(former, next)) changed();
         },
-        bookmark: (resourceVersion) => void (this.#resourceVersion = resourceVersion),
+        bookmark: (resourceVersion) => {
+          this.#resourceVersion = resourceVersion;
+          heard();
+        },
         caughtUp: () => {},
         watching: () => {},
         refused: () => {},

@@ -4,7 +4,7 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { converge, type Refusal } from "./apply.ts";
 import { NETWORK_PATHS, type NetworkPaths } from "./collect.ts";
-import { readKernelState } from "./kernel_state.ts";
+import { readInterfaces, readKernelState } from "./kernel_state.ts";
 import type { KernelState, Network } from "./model.ts";
 import { batchesOf, formatOperation } from "./operation.ts";
 import { plan } from "./plan.ts";
@@ -50,6 +50,7 @@ const LOOK_MS = 100;
  * @param waitMs how long to wait for the interfaces that it stands on; then they are taken as they are, and
  * what has none is left out (`waiting`)
  * @throws {ProgramError} when the host's tools can't do it, or a device can't be made: it is as it was then
+ * @throws the reason of `signal` when that aborts while interfaces are waited for
  */
 export async function restoreNetwork(
   network: Network,
@@ -86,11 +87,19 @@ async function awaitUnderlay(
   signal?: AbortSignal,
 ): Promise<{ kernel: KernelState; fitting: Fitting }> {
   for (;;) {
-    const patience: Patience = clock.monotonic() < untilMs && !signal?.aborted ? "some" : "none";
+    const patience: Patience = clock.monotonic() < untilMs ? "some" : "none";
     const kernel = await readKernelState(exec);
     const fitting = fitNetwork(network, kernel.interfaces, patience);
     if (fitting.waiting.length === 0 || patience === "none") return { kernel, fitting };
-    await clock.sleep(LOOK_MS, signal);
+    let isWaiting = true;
+    while (isWaiting) {
+      await clock.sleep(LOOK_MS, signal);
+      // Who stops waiting must not take the interfaces for what they will be.
+      signal?.throwIfAborted();
+      // Not at all there is: a board that boots has other things to do.
+      const { waiting } = fitNetwork(network, await readInterfaces(exec), "some");
+      isWaiting = waiting.length > 0 && clock.monotonic() < untilMs;
+    }
   }
 }
 

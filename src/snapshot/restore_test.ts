@@ -164,3 +164,30 @@ Deno.test("describeRestore() tells every step and takes none", async () => {
   assert.equal(changes.length, 1);
   assert.deepEqual(host.kernel.log, []);
 });
+
+Deno.test("restoreNetwork() looks at the interfaces alone while it waits for them", async () => {
+  const host = new BootedHost(["192.168.5.77/24"]);
+  const restoring = host.restore(NETWORK, 10_000);
+  await host.clock.advance(0);
+  const before = host.kernel.calls;
+  await host.clock.advance(5_000);
+  assert.equal(host.kernel.calls - before, 2 * 50);
+  host.kernel.links.get("eth0")!.addresses[0]!.address = "192.168.5.1";
+  await host.clock.advance(100);
+  assert.deepEqual((await restoring).changes, []);
+});
+
+Deno.test("restoreNetwork() takes nothing as it is when it is stopped while it waits for the card", async () => {
+  const host = new BootedHost(["192.168.5.77/24"]);
+  const stop = new AbortController();
+  const restoring = restoreNetwork(NETWORK, { ...host, exec: host.kernel }, {
+    waitMs: 10_000,
+    signal: stop.signal,
+  });
+  const outcome = restoring.then(() => "done", () => "stopped");
+  await host.clock.advance(1_000);
+  stop.abort();
+  assert.equal(await outcome, "stopped");
+  assert.deepEqual(host.kernel.log, []);
+  assert.equal(host.clock.pending, 0);
+});

@@ -12,6 +12,33 @@ export const SYSCTLS = [
   "net.ipv4.conf.default.rp_filter",
 ] as const;
 
+/** Those of {@linkcode SYSCTLS} that only let packets pass: without one that there was, pods are cut off. */
+const SWITCHES = /forward|bridge-nf-call/;
+
+/** Kernel settings and modules, as a snapshot holds them. */
+export interface Settings {
+  sysctls: Readonly<Record<string, string>>;
+  modules: readonly string[];
+}
+
+/**
+ * What to keep of settings that are seen, beside those kept before. A boot sets them back, and whoever makes them
+ * may come late: what pods need is not given up for that.
+ *
+ * @param isUp whether the cluster is there, and with it whoever sets them
+ */
+export function nextSettings(
+  former: Settings,
+  seen: Settings,
+  isUp: boolean,
+): { sysctls: Record<string, string>; modules: string[] } {
+  const sysctls = { ...former.sysctls, ...seen.sysctls };
+  for (const [name, value] of Object.entries(former.sysctls)) {
+    if (!isUp && SWITCHES.test(name) && value === "1") sysctls[name] = value;
+  }
+  return { sysctls, modules: [...new Set([...former.modules, ...seen.modules])].sort() };
+}
+
 /** Kernel modules that nothing loads by itself before flanneld and kube-proxy run. */
 export const MODULES = ["br_netfilter", "vxlan"] as const;
 
@@ -57,7 +84,7 @@ export type Complaints = string[];
 /** Loads modules and sets settings that differ; what fails is told and hinders nothing. */
 export async function restoreSettings(
   exec: Exec,
-  saved: { sysctls: Readonly<Record<string, string>>; modules: readonly string[] },
+  saved: Settings,
 ): Promise<Complaints> {
   const complaints: Complaints = [];
   const attempt = async (argv: readonly string[]) => {
