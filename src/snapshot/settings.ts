@@ -81,6 +81,21 @@ export async function readTxChecksum(exec: Exec, link: string): Promise<boolean 
 /** What could not be set, for a person. */
 export type Complaints = string[];
 
+/** The commands that load modules and set settings that differ now. What a module brings is not known before. */
+export async function planSettings(exec: Exec, saved: Settings): Promise<string[][]> {
+  const loaded = await readModules(exec).catch((): string[] => []);
+  return [
+    ...saved.modules.filter((name) => !loaded.includes(name)).map((name) => ["modprobe", name]),
+    ...await planSysctls(exec, saved),
+  ];
+}
+
+async function planSysctls(exec: Exec, { sysctls }: Settings): Promise<string[][]> {
+  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
+  return Object.entries(sysctls).filter(([name, value]) => current[name] !== value)
+    .map(([name, value]) => ["sysctl", "-q", "-w", `${name}=${value}`]);
+}
+
 /** Loads modules and sets settings that differ; what fails is told and hinders nothing. */
 export async function restoreSettings(
   exec: Exec,
@@ -94,12 +109,10 @@ export async function restoreSettings(
     );
     if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
   };
-  const loaded = await readModules(exec).catch((): string[] => []);
-  // First: a module brings its own settings.
-  for (const name of saved.modules) if (!loaded.includes(name)) await attempt(["modprobe", name]);
-  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
-  const changed = Object.entries(saved.sysctls).filter(([name, value]) => current[name] !== value);
-  for (const [name, value] of changed) await attempt(["sysctl", "-q", "-w", `${name}=${value}`]);
+  const planned = await planSettings(exec, saved);
+  for (const argv of planned) if (argv[0] === "modprobe") await attempt(argv);
+  // Afterwards: a module brings its own settings.
+  for (const argv of await planSysctls(exec, saved)) await attempt(argv);
   return complaints;
 }
 
