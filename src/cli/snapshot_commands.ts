@@ -66,10 +66,11 @@ export async function restoreCommand(
   if (flags.dryRun) {
     const described = await describeOnce(section, ports);
     if (described === undefined) return write(this, flags.output, null, NO_SNAPSHOT);
-    const { lines, changes, waiting } = described;
+    const { lines, changes, waiting, subnetEnv } = described;
     const text = [
       ...changes.map((change) => `# ${formatChange(change)}`),
       ...waiting.map((why) => `# not now: ${why}`),
+      ...(subnetEnv.state === "written" ? ["# write /run/flannel/subnet.env"] : []),
       ...(lines.length === 0 ? ["# nothing to do"] : lines),
     ];
     return write(this, flags.output, described, text.map((line) => line + "\n").join(""));

@@ -66,15 +66,25 @@ const Status = z.object({
 /** How often another process is asked, ms. */
 const ASK_MS = 2_000;
 
+/** How long its answer may take, ms: a process that hangs knows nothing of the link. */
+const ANSWER_MS = 5_000;
+
 /** The link as the proxy of another process tells it on its status page. */
 export function remoteLink(url: string, clock: Clock): LinkPort {
   let state: LinkState = "unknown";
   const listeners = new Set<() => void>();
   const ask = async (client: HttpClient, signal: AbortSignal): Promise<LinkState> => {
-    const response = await client.fetch(url, { signal });
-    const { data } = Status.safeParse(await response.json());
-    const proxy = data?.modules.find(({ name }) => name === "proxy");
-    return toLinkState(proxy?.status.link?.state, state);
+    const limit = new AbortController();
+    const cancel = clock.timer(ANSWER_MS, () => limit.abort());
+    try {
+      const either = AbortSignal.any([signal, limit.signal]);
+      const response = await client.fetch(url, { signal: either });
+      const { data } = Status.safeParse(await response.json());
+      const proxy = data?.modules.find(({ name }) => name === "proxy");
+      return toLinkState(proxy?.status.link?.state, state);
+    } finally {
+      cancel();
+    }
   };
   return {
     get state() {

@@ -23,6 +23,8 @@ export class ApiClient implements Disposable {
   readonly #fs: Fs;
   readonly #path: string;
   #session: Session | undefined;
+  /** The one before: an answer of its may still be read. */
+  #former: Session | undefined;
 
   constructor(fs: Fs, path: string) {
     this.#fs = fs;
@@ -45,8 +47,8 @@ export class ApiClient implements Disposable {
   };
 
   [Symbol.dispose](): void {
-    this.#session?.client[Symbol.dispose]();
-    this.#session = undefined;
+    this.#forget();
+    this.#forget();
   }
 
   async #open(): Promise<Session> {
@@ -64,8 +66,10 @@ export class ApiClient implements Disposable {
     }
   }
 
-  /** What is still open on the former client goes on; the next request begins anew. */
+  /** What is still open goes on until the next request fails as well; that one begins anew. */
   #forget(): void {
+    this.#former?.client[Symbol.dispose]();
+    this.#former = this.#session;
     this.#session = undefined;
   }
 }

@@ -23,6 +23,8 @@ export interface InformerOptions<T> {
   changed: () => void;
   /** Told of each change, for those who would not look at everything; before {@linkcode changed}. */
   events?: InformerEvents<T>;
+  /** Called with every word of the server: then all that it said before is known. */
+  heard?: () => void;
   /** A try failed. */
   failed: (error: unknown) => void;
 }
@@ -53,7 +55,7 @@ export class Informer<T> {
   /** Works until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void> {
     const { path, query = {}, encoding, send, clock, random } = this.#options;
-    const { changed, events, failed } = this.#options;
+    const { changed, events, heard = () => {}, failed } = this.#options;
     const { contentType } = encoding;
     return new Reflector({
       target: {
@@ -83,6 +85,7 @@ export class Informer<T> {
               this.#objects = fresh;
               this.#resourceVersion = head.resourceVersion;
               events?.replaced(fresh);
+              heard();
               changed();
             },
             abandon: () => {},
@@ -94,6 +97,7 @@ export class Informer<T> {
             encoding.toListBody(object),
           );
           this.#resourceVersion = resourceVersion;
+          heard();
           if (type === "DELETED") {
             if (!this.#objects.delete(key)) return;
             events?.applied(key, undefined);
@@ -106,7 +110,10 @@ export class Informer<T> {
           events?.applied(key, next);
           changed();
         },
-        bookmark: (resourceVersion) => void (this.#resourceVersion = resourceVersion),
+        bookmark: (resourceVersion) => {
+          this.#resourceVersion = resourceVersion;
+          heard();
+        },
         caughtUp: () => {},
         watching: () => {},
         refused: () => {},

@@ -44,6 +44,9 @@ export class ProgramError extends AgentError {
 
 const TIMEOUT_MS = 10_000;
 
+/** How long a killed program may take to be gone, ms: in a hanging call of the kernel it never is. */
+const KILL_MS = 1_000;
+
 /** The programs of this host. */
 export function createExec(): Exec {
   return { run, lines };
@@ -53,20 +56,50 @@ async function run(
   [program = "", ...args]: readonly string[],
   { stdin, env, timeoutMs = TIMEOUT_MS }: ExecOptions = {},
 ): Promise<ExecResult> {
-  const signal = AbortSignal.timeout(timeoutMs);
   const child = spawn(program, {
     args,
     env,
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    signal,
   });
-  const [{ code, stdout, stderr }] = await Promise.all([child.output(), feed(child, stdin)]);
-  if (signal.aborted) {
-    throw new ProgramError(program, `"${program}" did not end within ${timeoutMs / 1_000} s`);
+  const readers = [child.stdout.getReader(), child.stderr.getReader()] as const;
+  const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<undefined>();
+  let late = false;
+  let timer = setTimeout(() => {
+    late = true;
+    // Some programs do not mind SIGTERM.
+    kill(child);
+    // Nor do these end with it: a child of its own may hold them open.
+    for (const reader of readers) void reader.cancel().catch(() => {});
+    timer = setTimeout(() => giveUp(undefined), KILL_MS);
+  }, timeoutMs);
+  const ended = Promise.all([
+    child.status,
+    textOf(readers[0]),
+    textOf(readers[1]),
+    feed(child, stdin),
+  ]);
+  try {
+    const result = await Promise.race([ended, givenUp]);
+    if (late || result === undefined) {
+      throw new ProgramError(program, `"${program}" did not end within ${timeoutMs / 1_000} s`);
+    }
+    const [{ code }, stdout, stderr] = result;
+    return { code, stdout, stderr };
+  } finally {
+    clearTimeout(timer);
   }
-  return { code, stdout: decode(stdout), stderr: decode(stderr) };
+}
+
+async function textOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    text += decoder.decode(value, { stream: true });
+  }
 }
 
 async function* lines(
@@ -138,8 +171,4 @@ function kill(child: Deno.ChildProcess): void {
   } catch {
     // It has ended.
   }
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
 }

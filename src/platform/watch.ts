@@ -14,9 +14,14 @@ export function watchDirectories(
 ): DirectoryWatch {
   const watchers = new Map<string, Deno.FsWatcher>();
   const watch = async (path: string, watcher: Deno.FsWatcher) => {
-    for await (const { kind } of watcher) if (kind !== "access") changed();
-    // Gone with its directory, or disposed.
-    watchers.delete(path);
+    for await (const { kind, paths } of watcher) {
+      if (kind !== "access") changed();
+      // What is made in its place is another directory: this watcher would say nothing of it, and never end.
+      if (kind === "remove" && paths.includes(path)) {
+        watchers.delete(path);
+        return watcher.close();
+      }
+    }
   };
   const extend = (more: readonly string[]) => {
     for (const path of more) {

@@ -1,7 +1,7 @@
 import { type Exec, ProgramError } from "../platform/exec.ts";
 import { readKernelState } from "./kernel_state.ts";
-import { isFlannelLink, type KernelState } from "./model.ts";
-import { type Batch, batchesOf, formatOperation, type Operation } from "./operation.ts";
+import type { KernelState } from "./model.ts";
+import { type Batch, batchesOf, formatOperation, linkOf, type Operation } from "./operation.ts";
 import { type DesiredState, plan } from "./plan.ts";
 
 /** An operation that the kernel refused, in its words. */
@@ -26,9 +26,9 @@ const BATCH_TIMEOUT_MS = 60_000;
 
 /**
  * Brings the host to `desired` and makes sure that it is there. A device that can't be made as it should be is
- * left as it was; an entry of a table that is refused does not hinder the others.
+ * left as it was, and so are the ways over it; neither it nor an entry of a table that is refused hinders others.
  *
- * @throws {ProgramError} when a device can't be made, or a program can't be run
+ * @throws {ProgramError} when no device can be made, or a program can't be run
  */
 export async function converge(
   exec: Exec,
@@ -36,32 +36,82 @@ export async function converge(
   before?: KernelState,
 ): Promise<Convergence> {
   let current = before ?? await readKernelState(exec);
+  const failed = new Map<string, Refusal>();
   const refusals = new Map<string, string>();
   let done = 0;
   for (let round = 1;; round++) {
-    const operations = plan(current, desired);
+    const operations = plan(currentBut(current, failed), desiredBut(desired, failed));
     if (operations.length === 0 || round > ROUNDS) {
       const refused = operations.map((operation) => ({
         operation,
         why: refusals.get(formatOperation(operation)) ?? "it does not stay",
       }));
-      return { done, refused };
+      return { done, refused: [...failed.values(), ...refused] };
     }
     done += operations.length;
-    for (const batch of batchesOf(operations)) {
-      const failures = await runBatch(exec, batch).catch(async (error) => {
-        if (batch.structural) await undo(exec, current);
-        throw error;
-      });
-      if (batch.structural && failures.length > 0) {
-        await undo(exec, current);
-        const [{ operation, why }] = failures as [Refusal];
-        throw new ProgramError(batch.program, `"${formatOperation(operation)}" failed: ${why}`);
+    const failure = await makeLinks(exec, operations, current);
+    if (failure !== undefined) {
+      const { link, refusal } = failure;
+      failed.set(link, refusal);
+      if (failed.size === desired.links.length) {
+        const text = formatOperation(refusal.operation);
+        throw new ProgramError("ip", `"${text}" failed: ${refusal.why}`);
       }
-      for (const { operation, why } of failures) refusals.set(formatOperation(operation), why);
+      round--;
+    } else {
+      for (const batch of batchesOf(operations.filter((each) => linkOf(each) === undefined))) {
+        for (const { operation, why } of await runBatch(exec, batch)) {
+          refusals.set(formatOperation(operation), why);
+        }
+      }
     }
     current = await readKernelState(exec);
   }
+}
+
+/** Does what there is to do with the links, one after the other. The first that fails is as it was before. */
+async function makeLinks(
+  exec: Exec,
+  operations: readonly Operation[],
+  before: KernelState,
+): Promise<{ link: string; refusal: Refusal } | undefined> {
+  const byLink = Map.groupBy(operations, linkOf);
+  byLink.delete(undefined);
+  for (const [link, ofLink] of byLink as Map<string, Operation[]>) {
+    for (const batch of batchesOf(ofLink)) {
+      const [refusal] = await runBatch(exec, batch).catch(async (error) => {
+        await undo(exec, before, link);
+        throw error;
+      });
+      if (refusal === undefined) continue;
+      await undo(exec, before, link);
+      return { link, refusal };
+    }
+  }
+  return undefined;
+}
+
+function desiredBut(
+  { links, peers }: DesiredState,
+  but: ReadonlyMap<string, unknown>,
+): DesiredState {
+  if (but.size === 0) return { links, peers };
+  return {
+    links: links.filter(({ name }) => !but.has(name)),
+    peers: peers.filter(({ link }) => !but.has(link)),
+  };
+}
+
+function currentBut(state: KernelState, but: ReadonlyMap<string, unknown>): KernelState {
+  if (but.size === 0) return state;
+  const stays = ({ link }: { link: string }) => !but.has(link);
+  return {
+    ...state,
+    links: state.links.filter(({ name }) => !but.has(name)),
+    neighbours: state.neighbours.filter(stays),
+    fdb: state.fdb.filter(stays),
+    routes: state.routes.filter(stays),
+  };
 }
 
 /** Carries out operations of tables alone, once; what was refused. */
@@ -74,21 +124,21 @@ export async function runOperations(
   return refusals;
 }
 
-/** Takes back what was begun with the links; what can't be taken back is left to the next try. */
-async function undo(exec: Exec, before: KernelState): Promise<void> {
+/** Takes back what was begun with a link; what can't be taken back is left to the next try. */
+async function undo(exec: Exec, before: KernelState, link: string): Promise<void> {
   try {
     const now = await readKernelState(exec);
-    for (const batch of batchesOf(planUndo(now, before))) await runBatch(exec, batch);
+    for (const batch of batchesOf(planUndo(now, before, link))) await runBatch(exec, batch);
   } catch {
     // The failure that led here is the one to tell.
   }
 }
 
-/** The steps that give flannel's links and their tables the state that they had before. */
-export function planUndo(now: KernelState, before: KernelState): Operation[] {
-  const had = before.links.filter(({ name }) => isFlannelLink(name));
+/** The steps that give one of flannel's links and its tables the state that they had before. */
+function planUndo(now: KernelState, before: KernelState, link: string): Operation[] {
+  const had = before.links.filter(({ name }) => name === link);
   const names = new Set(had.map(({ name }) => name));
-  const added = now.links.filter(({ name }) => isFlannelLink(name) && !names.has(name));
+  const added = now.links.filter(({ name }) => name === link && !names.has(name));
   /** What a link's table had and has no more. */
   const lost = <T extends { link: string }>(table: (state: KernelState) => T[]): T[] => {
     const there = new Set(table(now).map((each) => JSON.stringify(each)));
@@ -115,7 +165,7 @@ async function runBatch(exec: Exec, batch: Batch): Promise<Refusal[]> {
   const refusals = parseRefusals(stderr, operations);
   if (code === 0 || refusals.length > 0) return refusals;
   const why = withoutPrefix(stderr.trim()) || `"${program}" ended with code ${code}`;
-  if (structural) throw new ProgramError(program, `"${program} -batch" failed: ${why}`);
+  if (structural) return [{ operation: operations[0]!, why }];
   // Some failures end the program, -force or not (`ip neigh`): whoever comes behind must not suffer.
   if (operations.length === 1) return [{ operation: operations[0]!, why }];
   const middle = operations.length >> 1;

@@ -5,7 +5,9 @@ import {
   arbitraryDesired,
   directPeer,
   flannelLink,
+  flannelLink6,
   vxlanPeer,
+  vxlanPeer6,
 } from "../../tests/testing/flannel_network.ts";
 import { converge, parseRefusals } from "./apply.ts";
 import { readKernelState } from "./kernel_state.ts";
@@ -66,7 +68,7 @@ Deno.test("S30 converge() cut off at any operation, run again, leads to the same
   );
 });
 
-Deno.test("converge() leaves the host as it was when a device can't be made as wanted", async () => {
+Deno.test("converge() leaves a device as it was when it can't be made as wanted, and no other one", async () => {
   await fc.assert(
     fc.asyncProperty(
       arbitraryDesired(),
@@ -78,27 +80,61 @@ Deno.test("converge() leaves the host as it was when a device can't be made as w
         const before = await readKernelState(kernel);
         const isStructural = (line: string) => /^(link|address) /.test(line);
         let seen = 0;
-        let refused = false;
+        let failed: string | undefined;
         kernel.fault = (_, line) => {
-          if (refused || !isStructural(line) || seen++ !== at) return undefined;
-          refused = true;
+          if (failed !== undefined || !isStructural(line) || seen++ !== at) return undefined;
+          failed = /flannel[\w.-]+/.exec(line)![0];
           return "refuse";
         };
-        const outcome = await converge(kernel, then).then(() => "done", (error) => error.message);
-        if (!refused) return;
-        assert.match(outcome, /failed: Operation not permitted/);
-        const marks = (state: KernelState) => ({
-          ...state,
-          // What had to be put back is marked as put there by the agent.
-          routes: state.routes.map((route) => ({ ...route, protocol: "" })),
-        });
-        assert.deepEqual(
-          essence(marks(await readKernelState(kernel))),
-          essence(marks(before)),
+        const outcome = await converge(kernel, then).then(
+          ({ refused }) => refused.map(({ why }) => why).join(),
+          (error) => error.message,
         );
+        if (failed === undefined) return;
+        assert.match(outcome, /Operation not permitted$/);
+        const only = (state: KernelState, isWanted: (link: string) => boolean) => ({
+          ...state,
+          links: state.links.filter(({ name }) => isWanted(name)),
+          neighbours: state.neighbours.filter(({ link }) => isWanted(link)),
+          fdb: state.fdb.filter(({ link }) => isWanted(link)),
+          routes: state.routes.filter(({ link }) => isWanted(link))
+            // What had to be put back is marked as put there by the agent.
+            .map((route) => ({ ...route, protocol: "" })),
+        });
+        const now = await readKernelState(kernel);
+        const isFailed = (link: string) => link === failed;
+        const others: DesiredState = then.links.length === 1 ? { links: [], peers: [] } : {
+          links: then.links.filter(({ name }) => !isFailed(name)),
+          peers: then.peers.filter(({ link }) => !isFailed(link)),
+        };
+        // The way to a peer may lead past the device by now.
+        const moved = new Set(others.peers.map(({ subnet }) => subnet));
+        const routes = before.routes.filter(({ subnet }) => !moved.has(subnet));
+        assert.deepEqual(
+          essence(only(now, isFailed)),
+          essence(only({ ...before, routes }, isFailed)),
+        );
+        if (others.links.length === 0) return;
+        assert.deepEqual(plan(only(now, (link) => !isFailed(link)), others), []);
       },
     ),
   );
+});
+
+Deno.test("converge() makes the devices of one family when those of the other can't be made", async () => {
+  const kernel = freshKernel();
+  // IPv6 is switched off.
+  kernel.fault = (_, line) => /^address replace \S*:/.test(line) ? "refuse" : undefined;
+  const desired = {
+    links: [flannelLink(), flannelLink6()],
+    peers: [vxlanPeer(2), vxlanPeer6(2)],
+  };
+  const { refused } = await converge(kernel, desired);
+  assert.deepEqual(refused.map(({ operation, why }) => [operation.do, why]), [
+    ["address-replace", "Operation not permitted"],
+  ]);
+  assert.deepEqual([...kernel.links.keys()], ["eth0", "flannel.1"]);
+  assert.deepEqual([...kernel.routes.keys()], ["10.244.2.0/24"]);
 });
 
 Deno.test("converge() sets what it can when some entries are refused, and tells which", async () => {

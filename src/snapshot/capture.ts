@@ -1,10 +1,9 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../kernel/clock.ts";
 import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
 import type { Network } from "./model.ts";
 import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
-import type { NodeIdentity, Snapshot } from "./snapshot_file.ts";
+import { type NodeIdentity, parseNetwork, type Snapshot, SnapshotError } from "./snapshot_file.ts";
 
 /** What is known before a snapshot is taken. */
 export interface Former {
@@ -16,6 +15,8 @@ export interface Former {
 /** What became of a network that was seen. */
 export type Capture =
   | { state: "kept"; snapshot: Snapshot; written: boolean }
+  /** It is as it should be, and the disk does not take it. */
+  | { state: "unwritten"; network: Network; error: unknown }
   /** It is not as it should be; nothing was written. */
   | { state: "degraded"; why: string };
 
@@ -37,6 +38,8 @@ export async function capture(
   if (former !== undefined && isSame(network, former.network)) {
     return { state: "kept", snapshot: former, written: false };
   }
+  const unreadable = whyUnreadable(network);
+  if (unreadable !== undefined) return { state: "degraded", why: unreadable };
   const snapshot: Snapshot = {
     node: own,
     bootId,
@@ -44,12 +47,36 @@ export async function capture(
     generation: (former?.generation ?? 0) + 1,
     network,
   };
-  await archive.save(snapshot);
+  try {
+    await archive.save(snapshot);
+  } catch (error) {
+    return { state: "unwritten", network, error };
+  }
   return { state: "kept", snapshot, written: true };
 }
 
-/** Whether both would be the same file, but for the order of its keys. */
-function isSame(a: Network, b: Network): boolean {
-  const plain = (network: Network): unknown => JSON.parse(JSON.stringify(network));
-  return isDeepStrictEqual(plain(a), plain(b));
+/** Why a network could be written, but never read again. */
+function whyUnreadable(network: Network): string | undefined {
+  try {
+    parseNetwork(network);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SnapshotError) return `no snapshot can hold it: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Whether both would be the same file, but for the order of its keys. Makes no garbage: it is asked all the time. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  if (a === b) return true;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length &&
+      a.every((each, i) => isSame(each, b[i]));
+  }
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  // What is undefined is not written.
+  for (const key in left) if (!isSame(left[key], right[key])) return false;
+  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
+  return true;
 }

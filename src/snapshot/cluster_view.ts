@@ -17,14 +17,36 @@ export interface ClusterViewPorts {
   logger: Logger;
   random: () => number;
   changed: () => void;
+  /** Called with every word of the server, before `changed`. */
+  heard?: () => void;
 }
 
 /** A collection of the API as far as it matters here. */
 export interface ClusterView<T> extends Disposable {
   /** Undefined before the first list. */
   readonly objects: readonly T[] | undefined;
+  /** When the server said something last, monotonic ms; undefined while it says nothing that counts. */
+  readonly heardAtMs: number | undefined;
   /** Works until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+/** Servers send a bookmark every minute: who hears nothing for longer than this follows a dead watch, ms. */
+const SILENCE_MS = 180_000;
+
+/**
+ * Whether what a view shows is so now. What was heard before the link came up may be as old as the outage: a cache
+ * tells it all the same.
+ *
+ * @param upSinceMs monotonic ms; undefined while the link is not up
+ */
+export function isFresh(
+  { heardAtMs }: Pick<ClusterView<unknown>, "heardAtMs">,
+  upSinceMs: number | undefined,
+  nowMs: number,
+): boolean {
+  return heardAtMs !== undefined && upSinceMs !== undefined && heardAtMs >= upSinceMs &&
+    nowMs - heardAtMs < SILENCE_MS;
 }
 
 /** The cluster's Nodes, asked in JSON as flanneld asks: a cache serves both from one watch. */
@@ -58,22 +80,26 @@ export function viewPods(
 function view<T>(
   kubeconfig: string,
   complaint: string,
-  { fs, clock, logger, random, changed }: ClusterViewPorts,
+  { fs, clock, logger, random, changed, heard }: ClusterViewPorts,
   what: Pick<InformerOptions<T>, "path" | "query" | "encoding" | "read" | "equals">,
 ): ClusterView<T> {
   const client = new ApiClient(fs, kubeconfig);
   // Said once until it works again: the tries go on.
   let told = "";
+  let heardAtMs: number | undefined;
   const informer = new Informer<T>({
     ...what,
     send: client.send,
     clock,
     random,
-    changed: () => {
+    changed,
+    heard: () => {
       told = "";
-      changed();
+      heardAtMs = clock.monotonic();
+      heard?.();
     },
     failed: (error) => {
+      heardAtMs = undefined;
       const text = errorMessage(error);
       if (text !== told) logger.warn(complaint, { error: text });
       told = text;
@@ -82,6 +108,9 @@ function view<T>(
   return {
     get objects() {
       return informer.objects;
+    },
+    get heardAtMs() {
+      return heardAtMs;
     },
     run: (signal) => informer.run(signal),
     [Symbol.dispose]: () => client[Symbol.dispose](),

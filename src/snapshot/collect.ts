@@ -161,7 +161,7 @@ function hopOf({ subnet, gateway, link }: Route): Pick<Route, "subnet" | "gatewa
 }
 
 /** Whether a route past vxlan leads to other pods of the cluster. */
-function isDirect({ subnet, protocol, link }: Route, env: SubnetEnv | undefined): boolean {
+export function isDirect({ subnet, protocol, link }: Route, env: SubnetEnv | undefined): boolean {
   if (env === undefined || protocol === "kernel" || /^(cni|veth|docker)/.test(link)) return false;
   const network = parseCidr(subnet, { hostBits: "ignored" });
   return env.networks.some((each) => containsNetwork(each, network)) &&

@@ -30,6 +30,9 @@ const Address = z.object({
       local: z.optional(z.string()),
       prefixlen: z.optional(z.number()),
       scope: z.prefault(z.string(), "global"),
+      temporary: z.optional(z.boolean()),
+      deprecated: z.optional(z.boolean()),
+      dadfailed: z.optional(z.boolean()),
     })),
     [],
   ),
@@ -99,12 +102,14 @@ export function parseInterfaces(
   const addresses = new Map(
     readList(addressText, Address, "ip -j address show").map((each) => [
       each.ifname ?? "",
-      each.addr_info.flatMap(({ family, local, prefixlen, scope }) =>
+      each.addr_info.flatMap(({ family, local, prefixlen, scope, ...flags }) =>
         local === undefined || prefixlen === undefined ? [] : [{
           family: family === "inet6" ? 6 as const : 4 as const,
           address: local,
           prefixLength: prefixlen,
           scope,
+          ...((flags.temporary || flags.deprecated || flags.dadfailed) &&
+            { passing: true as const }),
         }]
       ),
     ]),

@@ -178,3 +178,16 @@ Deno.test.each([
 Deno.test("parseIprouteVersion() does not take BusyBox for iproute2", () => {
   assert.equal(parseIprouteVersion("BusyBox v1.36.1 multi-call binary."), undefined);
 });
+
+Deno.test.each([{ name: "temporary" }, { name: "deprecated" }, { name: "dadfailed" }])(
+  "parseInterfaces() tells an IPv6 address that is $name from one to be used",
+  ({ name }) => {
+    const info = { family: "inet6", prefixlen: 64, scope: "global" };
+    const infos = [{ ...info, local: "fd00::a", [name]: true }, { ...info, local: "fd00::b" }];
+    const { interfaces } = parseInterfaces(
+      JSON.stringify([{ ifname: "eth0", mtu: 1500 }]),
+      JSON.stringify([{ ifname: "eth0", addr_info: infos }]),
+    );
+    assert.deepEqual(interfaces[0]!.addresses.map(({ passing }) => passing), [true, undefined]);
+  },
+);

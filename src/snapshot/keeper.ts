@@ -4,11 +4,12 @@ import { runOperations } from "./apply.ts";
 import type { Archive } from "./archive.ts";
 import { capture } from "./capture.ts";
 import { collect, type Observation } from "./collect.ts";
+import { readKernelState } from "./kernel_state.ts";
 import type { LinkPort } from "./link_port.ts";
+import { withLive } from "./live_network.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
 import type { NodeKnowledge } from "./next_network.ts";
-import type { NodeFacts } from "./node_facts.ts";
 import { formatOperation } from "./operation.ts";
 import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
 import { planReconcile } from "./reconcile.ts";
@@ -22,8 +23,7 @@ export interface KeeperPorts extends RestorePorts {
   metrics: SnapshotMetrics;
   archive: Archive;
   link: LinkPort;
-  /** What the cluster's Nodes say; undefined before the first answer, or where nobody is asked. */
-  nodes: () => readonly NodeFacts[] | undefined;
+  nodes: () => NodeKnowledge;
   notices?: PeerNotices;
 }
 
@@ -73,8 +73,14 @@ export class Keeper {
     }
   }
 
-  /** Puts the newest network back, as far as it is not there. */
+  /** Puts the newest network back, as far as flanneld has not set another one since. */
   async restore(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
+    if (this.#network === undefined) return undefined;
+    this.#network = withLive(this.#network, await readKernelState(this.#ports.exec));
+    return await this.#putBack(waitMs, signal);
+  }
+
+  async #putBack(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
     const { logger, metrics } = this.#ports;
     if (this.#network === undefined) return undefined;
     const report = await restoreNetwork(this.#network, this.#ports, { waitMs, signal });
@@ -96,18 +102,20 @@ export class Keeper {
     return report;
   }
 
-  /** Looks at everything once: puts right what should be otherwise, and keeps what is good. */
-  async pass(signal: AbortSignal): Promise<void> {
+  /** Looks at everything once: puts right what should be otherwise (true), and keeps what is good. */
+  async pass(signal: AbortSignal): Promise<boolean> {
     const { metrics } = this.#ports;
     metrics.passes.inc();
+    let mended = false;
     try {
       const seen = await this.#collect();
-      const mended = await this.#mend(seen.kernel, signal);
+      mended = await this.#mend(seen.kernel, signal);
       await this.#save(mended ? await this.#collect() : seen);
     } catch (error) {
       metrics.passesFailed.inc();
       this.#enter({ state: "failed", why: errorMessage(error) });
     }
+    return mended;
   }
 
   /** Takes over what another node tells of itself. The next pass sets it. */
@@ -120,32 +128,32 @@ export class Keeper {
    * right. True when something was changed.
    */
   async #mend(kernel: KernelState, signal: AbortSignal): Promise<boolean> {
-    const { link: { state }, nodes } = this.#ports;
+    const { state } = this.#ports.link;
     switch (state) {
       case "down":
         return await this.#hold(signal);
       case "unknown":
-        // Whether flanneld has taken over: then no route is the agent's any more.
-        return hasOwnRoutes(kernel) && await this.#hold(signal);
+        // Whether flanneld has taken all over: then no route is the agent's any more.
+        if (!hasOwnRoutes(kernel)) return false;
+        // Of some peers it may know better already.
+        this.#network &&= withLive(this.#network, kernel);
+        return await this.#hold(signal);
       case "up":
-        return await this.#reconcile(kernel, nodes());
+        return await this.#reconcile(kernel, this.#knowledge());
       default:
         return state satisfies never;
     }
   }
 
   async #hold(signal: AbortSignal): Promise<boolean> {
-    const report = await this.restore(0, signal);
+    const report = await this.#putBack(0, signal);
     return report !== undefined &&
       (report.operations > 0 || report.subnetEnv.state === "written");
   }
 
-  async #reconcile(
-    kernel: KernelState,
-    nodes: readonly NodeFacts[] | undefined,
-  ): Promise<boolean> {
-    if (nodes === undefined) return false;
-    const operations = planReconcile(kernel, nodes, this.#own.name);
+  async #reconcile(kernel: KernelState, known: NodeKnowledge): Promise<boolean> {
+    if (known.state !== "fresh") return false;
+    const operations = planReconcile(kernel, known.nodes, this.#own.name);
     if (operations.length === 0) return false;
     const refusals = await runOperations(this.#ports.exec, operations);
     this.#ports.metrics.operations.inc(operations.length);
@@ -169,6 +177,11 @@ export class Keeper {
       bootId: this.#bootId,
     });
     if (captured.state === "degraded") return this.#enter(captured);
+    if (captured.state === "unwritten") {
+      // What is held while the link is down must not be as old as the disk's last good day.
+      this.#network = captured.network;
+      throw captured.error;
+    }
     if (captured.written) {
       this.#ports.metrics.saved.inc();
       this.#take(captured.snapshot);
@@ -177,10 +190,11 @@ export class Keeper {
   }
 
   #knowledge(): NodeKnowledge {
-    const { nodes, link } = this.#ports;
-    const facts = nodes();
-    if (facts === undefined) return { state: "unknown" };
-    return { state: link.state === "up" ? "fresh" : "stale", nodes: facts };
+    const known = this.#ports.nodes();
+    if (known.state !== "fresh") return known;
+    // A list without this node is of another cluster, or not whole: nobody goes for it.
+    const isWhole = known.nodes.some(({ name }) => name === this.#own.name);
+    return isWhole ? known : { ...known, state: "stale" };
   }
 
   #take(snapshot: Snapshot): void {

@@ -30,6 +30,8 @@ class TestNode {
   readonly announced: PeerNotice[] = [];
   link: LinkState = "up";
   nodes: NodeFacts[] | undefined;
+  /** Whether the Nodes are known to be so now. */
+  isHeard = true;
 
   constructor() {
     this.kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
@@ -66,7 +68,11 @@ class TestNode {
           },
           subscribe: () => () => {},
         },
-        nodes: () => this.nodes,
+        nodes: () => {
+          if (this.nodes === undefined) return { state: "unknown" };
+          const state = this.isHeard && this.link === "up" ? "fresh" : "stale";
+          return { state, nodes: this.nodes };
+        },
         notices: {
           announce: (notice) => void this.announced.push(notice),
           subscribe: () => () => {},
@@ -86,6 +92,18 @@ class TestNode {
 
 const PEERS = [vxlanPeer(2), vxlanPeer(3)];
 const SUBNETS = ["10.244.2.0/24", "10.244.3.0/24"];
+
+function factsOf(n: number, incarnation = 0): NodeFacts {
+  return {
+    name: `edge-${n}`,
+    podCidrs: [`10.244.${n}.0/24`],
+    backendType: "vxlan",
+    publicIp: `192.168.5.${n}`,
+    publicIpv6: "",
+    vtepMac: macOf(n, incarnation),
+    vtepMacV6: "",
+  };
+}
 
 /** A node that was switched off after everything was kept. */
 async function keptNode(): Promise<TestNode> {
@@ -131,6 +149,22 @@ Deno.test("S34 Keeper never replaces a good snapshot while a booted node has not
   assert.deepEqual((await node.openKeeper()).newest?.network.peers, PEERS);
 });
 
+Deno.test("S34 Keeper never replaces a good snapshot by one that can't be read again", async () => {
+  const node = await keptNode();
+  const eth0 = node.kernel.links.get("eth0")!;
+  // A name that the kernel allows, and a batch file would take for a comment.
+  node.kernel.links.set("lan#1", { ...eth0, name: "lan#1" });
+  node.kernel.links.get("flannel.1")!.vxlan!.underlay = "lan#1";
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, {
+    state: "degraded",
+    why: "no snapshot can hold it: its underlays.0.name must be an interface name",
+  });
+  await keeper.pass(signal);
+  assert.equal((await node.openKeeper()).newest?.network.links[0]?.underlay, "eth0");
+});
+
 Deno.test("Keeper.restore() brings a rebooted node's network back", async () => {
   const node = await keptNode();
   await node.reboot();
@@ -141,6 +175,32 @@ Deno.test("Keeper.restore() brings a rebooted node's network back", async () => 
   assert.equal(await node.fs.readText(PATH), SUBNET_ENV);
   await keeper.pass(signal);
   assert.deepEqual(keeper.state, { state: "kept" });
+});
+
+Deno.test("Keeper.restore() leaves what flanneld has set while the agent did not run", async () => {
+  for (const link of ["up", "down"] as const) {
+    const node = await keptNode();
+    node.link = link;
+    await node.reboot();
+    // The device is another one, a peer was made anew, one is new.
+    const device = flannelLink({ mac: macOf(1, 5), port: 4789 });
+    const peers = [vxlanPeer(2, 7), vxlanPeer(4)];
+    await converge(node.kernel, { links: [device], peers });
+    for (const route of node.kernel.routes.values()) route.protocol = "boot";
+    const keeper = await node.openKeeper();
+    const from = node.kernel.log.length;
+    await keeper.restore(0, signal);
+    // What flanneld has not (yet) costs nothing.
+    assert.deepEqual(node.kernel.log.slice(from).map((line) => line.split(" ", 3).join(" ")), [
+      "neigh replace 10.244.3.0",
+      `fdb replace ${macOf(3)}`,
+      "route replace 10.244.3.0/24",
+    ], link);
+    await keeper.pass(signal);
+    assert.equal(node.kernel.links.get("flannel.1")!.mac, macOf(1, 5), link);
+    assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7), link);
+    assert.deepEqual(keeper.state, { state: "kept" }, link);
+  }
 });
 
 Deno.test("Keeper holds the network while the link is down, whatever undoes it", async () => {
@@ -188,6 +248,25 @@ Deno.test("Keeper looks after its own entries until flanneld has taken over, whe
   assert.equal(node.kernel.neighbours.size, 1);
 });
 
+Deno.test("Keeper leaves flanneld what that has taken over, when nobody knows of the link", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "unknown";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  // The node of the other one is gone: flanneld never takes it over.
+  for (
+    const [program, line] of [
+      ["bridge", `fdb replace ${macOf(2, 7)} dst 192.168.5.2 dev flannel.1 self permanent`],
+      ["ip", `neigh replace 10.244.2.0 lladdr ${macOf(2, 7)} nud permanent dev flannel.1`],
+      ["ip", "route replace 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"],
+    ] as const
+  ) node.kernel.change(program, line.split(" "));
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  assert.deepEqual(node.peers(), SUBNETS);
+});
+
 Deno.test("S36 Keeper brings restored peers up to what the cluster says once the link is up", async () => {
   const node = await keptNode();
   await node.reboot();
@@ -195,28 +274,28 @@ Deno.test("S36 Keeper brings restored peers up to what the cluster says once the
   const keeper = await node.openKeeper();
   await keeper.restore(0, signal);
   node.link = "up";
-  const facts = { backendType: "vxlan", publicIpv6: "", vtepMacV6: "" };
-  node.nodes = [
-    {
-      ...facts,
-      name: "edge-1",
-      podCidrs: ["10.244.1.0/24"],
-      publicIp: "192.168.5.1",
-      vtepMac: macOf(1),
-    },
-    {
-      ...facts,
-      name: "edge-3",
-      podCidrs: ["10.244.3.0/24"],
-      publicIp: "192.168.5.3",
-      vtepMac: macOf(3, 7),
-    },
-  ];
+  node.nodes = [factsOf(1), factsOf(3, 7)];
   await keeper.pass(signal);
   assert.deepEqual(node.peers(), ["10.244.3.0/24"]);
   assert.deepEqual([...node.kernel.neighbours.values()], [macOf(3, 7)]);
   assert.deepEqual(keeper.newest?.network.podCidrs, ["10.244.1.0/24"]);
   assert.deepEqual(keeper.newest?.network.peers.map(({ subnet }) => subnet), ["10.244.3.0/24"]);
+});
+
+Deno.test.each([
+  { name: "are as old as the outage", nodes: [factsOf(1)], isHeard: false },
+  { name: "do not have this node among them", nodes: [factsOf(9)], isHeard: true },
+  { name: "are none at all", nodes: [], isHeard: true },
+])("S36 Keeper takes no peer away for Nodes that $name", async ({ nodes, isHeard }) => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  Object.assign(node, { link: "up", nodes, isHeard });
+  await keeper.pass(signal);
+  assert.deepEqual(node.peers(), SUBNETS);
+  assert.deepEqual(keeper.newest?.network.peers.map(({ subnet }) => subnet), SUBNETS);
 });
 
 Deno.test("Keeper sets what another node tells of itself, and keeps it over a reboot", async () => {
@@ -260,6 +339,23 @@ Deno.test("Keeper tells that it can't look after the network, and goes on when i
   node.kernel.run = run;
   await keeper.pass(signal);
   assert.deepEqual(keeper.state, { state: "kept" });
+});
+
+Deno.test("Keeper holds what it saw last while the disk takes nothing", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  node.fs.fault = (op) => op === "create" ? { code: "ENOSPC" } : undefined;
+  // flanneld learns that a peer was made anew, then the link goes.
+  await converge(node.kernel, { links: [flannelLink()], peers: [vxlanPeer(2, 7), vxlanPeer(3)] });
+  await keeper.pass(signal);
+  assert.equal(keeper.state.state, "failed");
+  node.link = "down";
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  node.fs.fault = () => undefined;
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  assert.deepEqual((await node.openKeeper()).newest?.network.peers[0], vxlanPeer(2, 7));
 });
 
 Deno.test("Keeper begins anew on a disk without a usable snapshot", async () => {

@@ -1,5 +1,5 @@
 import { type Exec, ProgramError } from "../platform/exec.ts";
-import type { KernelState } from "./model.ts";
+import type { Interface, KernelState } from "./model.ts";
 import {
   isRecentEnough,
   MIN_IPROUTE2,
@@ -29,12 +29,46 @@ export async function readKernelState(exec: Exec): Promise<KernelState> {
     read(exec, ["ip", "-j", "-4", "route", "show", "table", "main"]),
     read(exec, ["ip", "-j", "-6", "route", "show", "table", "main"]),
   ]);
+  const of = <T>(what: string, texts: string[], parse: (texts: readonly string[]) => T): T =>
+    remembered(exec, what, texts, parse);
   return {
-    ...parseInterfaces(links, addresses),
-    neighbours: [...parseNeighbours(neighbours4), ...parseNeighbours(neighbours6)],
-    fdb: parseFdb(fdb),
-    routes: [...parseRoutes(routes4), ...parseRoutes(routes6)],
+    ...of("interfaces", [links, addresses], ([link, address]) => parseInterfaces(link!, address!)),
+    neighbours: of(
+      "neighbours",
+      [neighbours4, neighbours6],
+      (each) => each.flatMap(parseNeighbours),
+    ),
+    fdb: of("fdb", [fdb], (each) => each.flatMap(parseFdb)),
+    routes: of("routes", [routes4, routes6], (each) => each.flatMap(parseRoutes)),
   };
+}
+
+/** What was read last, by host. Most looks find nothing new, and what thousands of peers leave behind adds up. */
+const memory = new WeakMap<Exec, Map<string, { texts: readonly string[]; value: unknown }>>();
+
+function remembered<T>(
+  exec: Exec,
+  what: string,
+  texts: readonly string[],
+  parse: (texts: readonly string[]) => T,
+): T {
+  const ofHost = memory.get(exec) ??
+    new Map<string, { texts: readonly string[]; value: unknown }>();
+  memory.set(exec, ofHost);
+  const last = ofHost.get(what);
+  if (last?.texts.every((text, i) => text === texts[i])) return last.value as T;
+  const value = parse(texts);
+  ofHost.set(what, { texts, value });
+  return value;
+}
+
+/** The host's interfaces alone. @throws as {@linkcode readKernelState} */
+export async function readInterfaces(exec: Exec): Promise<Interface[]> {
+  const [links, addresses] = await Promise.all([
+    read(exec, ["ip", "-j", "-d", "link", "show"]),
+    read(exec, ["ip", "-j", "address", "show"]),
+  ]);
+  return parseInterfaces(links, addresses).interfaces;
 }
 
 async function read(exec: Exec, argv: readonly string[]): Promise<string> {

@@ -9,16 +9,18 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { watchDirectories } from "../platform/watch.ts";
 import { Archive } from "./archive.ts";
-import { type ClusterView, viewNodes, viewPods } from "./cluster_view.ts";
+import { type ClusterView, isFresh, viewNodes, viewPods } from "./cluster_view.ts";
 import { NETWORK_PATHS } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
 import type { Program } from "./ipam/shim.ts";
 import { Keeper } from "./keeper.ts";
 import { checkIproute } from "./kernel_state.ts";
+import { watchKernel } from "./kernel_watch.ts";
 import type { LinkPort } from "./link_port.ts";
 import { createSnapshotMetrics, type SnapshotMetrics } from "./metrics.ts";
+import type { NodeKnowledge } from "./next_network.ts";
 import type { NodeFacts } from "./node_facts.ts";
-import { readBootId, readNodeIdentity } from "./node_identity.ts";
+import { nodeNameOf, readBootId, readNodeIdentity } from "./node_identity.ts";
 import type { PeerNotices } from "./peer_notice.ts";
 import { snapshotStatus } from "./status.ts";
 import { StickyIps } from "./sticky_ips.ts";
@@ -49,6 +51,9 @@ export function createSnapshot(config: SnapshotConfig, ports: SnapshotPorts): Mo
 /** What the cluster said may be as old as the outage when the link comes back: it is not relied on before, ms. */
 const SETTLED_MS = 60_000;
 
+/** How long to wait before what was put right is looked at again, at least, ms; twice as long each time. */
+const MIN_SLOWER_MS = 1_000;
+
 class SnapshotModule implements Module {
   readonly name = "snapshot";
   readonly #ports: SnapshotPorts;
@@ -56,7 +61,7 @@ class SnapshotModule implements Module {
   readonly #metrics: SnapshotMetrics;
   readonly #alarm: Alarm;
   readonly #sticky: StickyIps;
-  /** Why nothing can be done on this host. */
+  /** Why nothing can be done on this host yet. */
   #unable: string | undefined;
   #keeper: Keeper | undefined;
   #nodes: ClusterView<NodeFacts> | undefined;
@@ -75,21 +80,22 @@ class SnapshotModule implements Module {
 
   async start(signal: AbortSignal): Promise<void> {
     const { fs, exec, stateDir, logger, link, hostname, notices, clock } = this.#ports;
-    const { nodesKubeconfig, podsKubeconfig, nodeName = hostname() } = this.#config;
-    try {
-      await checkIproute(exec);
-    } catch (error) {
-      // The other modules, the node's API above all, have nothing to do with it.
-      this.#unable = errorMessage(error);
-      logger.error("can not look after the network", { error: this.#unable });
-      return;
-    }
+    const { nodesKubeconfig, podsKubeconfig } = this.#config;
+    const nodeName = nodeNameOf(this.#config, hostname);
+    await this.#findTools();
     await fs.mkdir(stateDir, 0o700);
     const own = await readNodeIdentity(fs, nodeName);
     const changed = () => this.#alarm.ring();
     const ports = { ...this.#ports, changed };
     if (nodesKubeconfig !== undefined) {
-      this.#nodes = this.#stack.use(viewNodes(nodesKubeconfig, ports));
+      // What was said before may count from the first word on that is surely of now.
+      let countedSinceMs: number | undefined;
+      const heard = () => {
+        if (!this.#isFresh(this.#nodes) || countedSinceMs === this.#upSinceMs) return;
+        countedSinceMs = this.#upSinceMs;
+        changed();
+      };
+      this.#nodes = this.#stack.use(viewNodes(nodesKubeconfig, { ...ports, heard }));
     }
     if (podsKubeconfig !== undefined) {
       // It changes all the time, and nothing is urgent about it.
@@ -101,7 +107,7 @@ class SnapshotModule implements Module {
         ...this.#ports,
         metrics: this.#metrics,
         archive: new Archive(fs, stateDir, own),
-        nodes: () => this.#nodes?.objects,
+        nodes: () => this.#knowledge(),
       },
       own,
       await readBootId(exec),
@@ -127,7 +133,6 @@ class SnapshotModule implements Module {
     signal.addEventListener("abort", abort, { once: true });
     const background = Promise.all([
       this.#run(keeper, stop.signal),
-      this.#watchKernel(changed, stop.signal),
       this.#nodes?.run(stop.signal),
       this.#pods?.run(stop.signal),
       link.run?.(stop.signal),
@@ -145,19 +150,10 @@ class SnapshotModule implements Module {
 
   notReady(): string | undefined {
     if (this.#unable !== undefined) return this.#unable;
-    const state = this.#keeper?.state ?? { state: "starting" };
-    switch (state.state) {
-      case "starting":
-        return "not started";
-      case "failed":
-        return state.why;
-      case "degraded":
-      case "kept":
-        // What is wrong with the network is no reason to take the agent for broken.
-        return undefined;
-      default:
-        return state satisfies never;
-    }
+    const state = this.#keeper?.state;
+    if (state === undefined || state.state === "starting") return "not started";
+    // What is wrong with the network is no reason to take the agent for broken.
+    return state.state === "failed" ? state.why : undefined;
   }
 
   status(): Record<string, unknown> {
@@ -179,22 +175,56 @@ class SnapshotModule implements Module {
     this.#keeper = undefined;
   }
 
+  #isFresh(view: ClusterView<unknown> | undefined): boolean {
+    return view !== undefined && isFresh(view, this.#upSinceMs, this.#ports.clock.monotonic());
+  }
+
+  #knowledge(): NodeKnowledge {
+    const nodes = this.#nodes?.objects;
+    if (nodes === undefined) return { state: "unknown" };
+    return { state: this.#isFresh(this.#nodes) ? "fresh" : "stale", nodes };
+  }
+
   /** Restores at the start, then looks when something changed, and now and then. */
   async #run(keeper: Keeper, signal: AbortSignal): Promise<void> {
+    const pauseMs = this.#config.verifyInterval;
+    while (this.#unable !== undefined && !signal.aborted) {
+      await this.#ports.clock.sleep(pauseMs, signal);
+      await this.#findTools();
+    }
+    await Promise.all([
+      watchKernel(this.#ports, { changed: () => this.#alarm.ring(), pauseMs }, signal),
+      this.#look(keeper, signal),
+    ]);
+  }
+
+  /** The other modules, the node's API above all, have nothing to do with tools that are missing. */
+  async #findTools(): Promise<void> {
+    const former = this.#unable;
+    this.#unable = await checkIproute(this.#ports.exec).then(() => undefined, errorMessage);
+    if (this.#unable === undefined || this.#unable === former) return;
+    this.#ports.logger.error("can not look after the network", { error: this.#unable });
+  }
+
+  async #look(keeper: Keeper, signal: AbortSignal): Promise<void> {
     const { clock, link, fs } = this.#ports;
     const { underlayWait, interval, verifyInterval, debounce, ipam } = this.#config;
     const directories = [dirname(NETWORK_PATHS.subnetEnv), NETWORK_PATHS.results, ipam.confDir];
     using watch = watchDirectories([], () => this.#alarm.ring());
     await this.#sticky.reconcile();
     await this.#restore(keeper, underlayWait, signal);
+    let pauseMs = debounce;
     while (!signal.aborted) {
       watch.extend(directories.map((path) => fs.resolve(path)));
-      await keeper.pass(signal);
+      const mended = await keeper.pass(signal);
+      // Somebody who undoes at once what is put right is not fought all day.
+      const slowerMs = Math.max(2 * pauseMs, MIN_SLOWER_MS);
+      pauseMs = mended ? Math.min(slowerMs, verifyInterval) : debounce;
       await this.#sticky.reconcile();
       await this.#forgetPods();
       const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
-      if (await this.#alarm.sleep(period, signal)) await clock.sleep(debounce, signal);
+      if (await this.#alarm.sleep(period, signal)) await clock.sleep(pauseMs, signal);
     }
   }
 
@@ -202,6 +232,7 @@ class SnapshotModule implements Module {
     try {
       await keeper.restore(waitMs, signal);
     } catch (error) {
+      if (signal.aborted) return;
       this.#ports.logger.error("can not put the network back", { error: errorMessage(error) });
     }
   }
@@ -211,22 +242,7 @@ class SnapshotModule implements Module {
     const pods = this.#pods?.objects;
     const upSinceMs = this.#upSinceMs ?? Infinity;
     if (pods === undefined || clock.monotonic() - upSinceMs < SETTLED_MS) return;
+    if (!this.#isFresh(this.#pods)) return;
     await this.#sticky.forget(new Set(pods), clock.now() - SETTLED_MS);
-  }
-
-  /** Follows what the kernel tells of links, addresses and routes. */
-  async #watchKernel(changed: () => void, signal: AbortSignal): Promise<void> {
-    const { exec, clock, logger } = this.#ports;
-    let told = false;
-    while (!signal.aborted) {
-      try {
-        const events = exec.lines(["ip", "-o", "monitor", "link", "address", "route"], signal);
-        for await (const _ of events) changed();
-      } catch (error) {
-        if (!told) logger.warn("can not follow the kernel", { error: errorMessage(error) });
-        told = true;
-      }
-      await clock.sleep(this.#config.verifyInterval, signal);
-    }
   }
 }

@@ -120,6 +120,8 @@ export interface InterfaceAddress {
   prefixLength: number;
   /** `global`, `link`, `host`. */
   scope: string;
+  /** Of no use to others: for privacy (RFC 8981), about to go, or somebody else's. */
+  passing?: true;
 }
 
 /** A vxlan device as the kernel shows it: a {@linkcode VxlanLink} that may not be one of ours. */

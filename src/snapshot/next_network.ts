@@ -1,6 +1,14 @@
-import { isFlannelLink, type KernelState, type Network, OWN_PROTOCOL, type Peer } from "./model.ts";
+import {
+  isFlannelLink,
+  type KernelState,
+  type Network,
+  OWN_PROTOCOL,
+  type Peer,
+  type VxlanLink,
+} from "./model.ts";
 import type { Observation } from "./collect.ts";
 import { type NodeFacts, peerOfNode } from "./node_facts.ts";
+import { nextSettings } from "./settings.ts";
 
 /** What the cluster's Nodes say, as far as it is known. */
 export type NodeKnowledge =
@@ -30,7 +38,7 @@ export function nextNetwork(
   own: string,
 ): Succession {
   const self = known.state === "unknown" ? undefined : known.nodes.find(({ name }) => name === own);
-  const doubt = doubtLinks(former, kernel, self) ??
+  const doubt = doubtLinks(former, network, kernel, self) ??
     (network.subnetEnv === undefined
       ? `there is no usable subnet.env: ${missing.subnetEnv ?? "flanneld has not written it yet"}`
       : undefined);
@@ -43,11 +51,25 @@ export function nextNetwork(
     state: "take",
     network: {
       ...network,
+      links: network.links.map((link) => withFormerMtu(link, network, former)),
       peers: mergePeers(former?.peers ?? [], network.peers, known, own),
+      ...(former && nextSettings(former, network, known.state === "fresh")),
       podCidrs: self?.podCidrs ?? former?.podCidrs ?? [],
       ...keptParts(former, missing),
     },
   };
+}
+
+/**
+ * A device that was restored on a card which was not yet as wide as before is as narrow as that. When flanneld gives
+ * its devices another MTU, it says so in `subnet.env`, from which pods have theirs.
+ */
+function withFormerMtu(link: VxlanLink, seen: Network, former: Network | undefined): VxlanLink {
+  const before = former?.links.find(({ name }) => name === link.name);
+  if (before === undefined || before.mtu <= link.mtu || former?.subnetEnv !== seen.subnetEnv) {
+    return link;
+  }
+  return { ...link, mtu: before.mtu };
 }
 
 /** Parts that could not be read are as they were. */
@@ -62,6 +84,7 @@ function keptParts(
 
 function doubtLinks(
   former: Network | undefined,
+  { peers }: Network,
   { links, routes }: KernelState,
   self: NodeFacts | undefined,
 ): string | undefined {
@@ -78,8 +101,12 @@ function doubtLinks(
     if (announced !== undefined) {
       return `${name} has the MAC ${now.mac}, and the cluster knows ${announced || "none"}`;
     }
-    // flanneld sets routes only after it has announced itself.
-    if (!routes.some(({ link, protocol }) => link === name && protocol !== OWN_PROTOCOL)) {
+    // flanneld sets peers only after it has announced itself. Of older ones the routes alone are left: a new MAC
+    // flushes neighbours.
+    const flannelds = new Set(
+      routes.flatMap((each) => each.protocol === OWN_PROTOCOL ? [] : [each.subnet]),
+    );
+    if (!peers.some(({ link, subnet }) => link === name && flannelds.has(subnet))) {
       return `${name} has the MAC ${now.mac} instead of ${mac}, and flanneld has not used it yet`;
     }
   }

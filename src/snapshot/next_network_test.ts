@@ -100,6 +100,19 @@ Deno.test.each([
     seen: seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
     want: /instead of 8a:00:00:00:00:01, and flanneld has not used it yet/,
   },
+  {
+    name: "a new MAC that somebody gave a device which flanneld uses",
+    // Its routes stay, the neighbours do not.
+    seen: {
+      ...seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
+      kernel: {
+        ...seenOf({ links: [flannelLink({ mac: macOf(99) })], peers: [vxlanPeer(2)] }, {
+          flannelRoutes: true,
+        }).kernel,
+      },
+    },
+    want: /instead of 8a:00:00:00:00:01, and flanneld has not used it yet/,
+  },
 ])("S34 nextNetwork() keeps the former snapshot for $name", ({ seen, want, known = UNKNOWN }) => {
   const next = nextNetwork(FORMER, seen, known, OWN);
   assert.ok(next.state === "keep");
@@ -167,14 +180,49 @@ Deno.test("nextNetwork() keeps parts that could not be read as they were", () =>
   const former = networkOf({
     ...FORMER,
     sysctls: { "net.ipv4.ip_forward": "1" },
-    modules: ["br_netfilter"],
+    bridges: [{ name: "cni0", mac: macOf(1), mtu: 1450, addresses: [] }],
   });
   const seen = seenOf({ peers: FORMER.peers }, { missing: { sysctls: "no sysctl" } });
   const next = nextNetwork(former, seen, UNKNOWN, OWN);
   assert.ok(next.state === "take");
   assert.deepEqual(next.network.sysctls, former.sysctls);
-  assert.deepEqual(next.network.modules, []);
+  assert.deepEqual(next.network.bridges, []);
   assert.deepEqual(next.network.podCidrs, former.podCidrs);
+});
+
+Deno.test.each([
+  { name: "the cluster is away", known: UNKNOWN, forward: "1" },
+  { name: "the cluster is there", known: fresh(factsOf(1)), forward: "0" },
+])("S34 nextNetwork() keeps settings that a boot took away while $name", ({ known, forward }) => {
+  const sysctls = {
+    "net.ipv4.ip_forward": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.ipv4.conf.all.rp_filter": "1",
+  };
+  const former = networkOf({ ...FORMER, sysctls, modules: ["br_netfilter", "vxlan"] });
+  const seen = seenOf({
+    sysctls: { "net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "2" },
+    modules: ["vxlan"],
+  });
+  const next = nextNetwork(former, seen, known, OWN);
+  assert.ok(next.state === "take");
+  assert.deepEqual(next.network.modules, ["br_netfilter", "vxlan"]);
+  assert.deepEqual(next.network.sysctls, {
+    "net.ipv4.ip_forward": forward,
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.ipv4.conf.all.rp_filter": "2",
+  });
+});
+
+Deno.test.each([
+  { name: "keeps the MTU of a device on a card that is narrow for now", env: "X=1\n", mtu: 8950 },
+  { name: "takes an MTU that flanneld has told", env: "X=2\n", mtu: 1450 },
+])("S34 nextNetwork() $name", ({ env, mtu }) => {
+  const former = networkOf({ ...FORMER, links: [flannelLink({ mtu: 8950 })] });
+  const seen = seenOf({ links: [flannelLink({ mtu: 1450 })], subnetEnv: env });
+  const next = nextNetwork(former, seen, UNKNOWN, OWN);
+  assert.ok(next.state === "take");
+  assert.equal(next.network.links[0]?.mtu, mtu);
 });
 
 Deno.test("nextNetwork() has nothing more to take once it has taken a network", () => {

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { formatIp, parseIp } from "./ipam/ip_address.ts";
 import type { Peer } from "./model.ts";
 
 /** What flannel needs to know of a Node (its annotations, and `spec.podCIDRs`). Empty where it is not said. */
@@ -36,12 +37,18 @@ export function toNodeFacts(node: unknown): NodeFacts {
     name,
     podCidrs: spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []),
     backendType: of("backend-type"),
-    // What an administrator set overrules what flanneld found (flannel `pkg/subnet/kube`).
-    publicIp: of("public-ip-overwrite") || of("public-ip"),
-    publicIpv6: of("public-ipv6-overwrite") || of("public-ipv6"),
+    // Not "public-ip-overwrite": nobody is reached there before the node's own flanneld has taken it over.
+    publicIp: addressIn(of("public-ip"), 4),
+    publicIpv6: addressIn(of("public-ipv6"), 6),
     vtepMac: vtepMacIn(of("backend-data")),
     vtepMacV6: vtepMacIn(of("backend-v6-data")),
   };
+}
+
+/** As the kernel spells it. Each node writes its own annotations: they may be anything, and go into commands. */
+function addressIn(text: string, family: 4 | 6): string {
+  const address = parseIp(text);
+  return address?.family === family ? formatIp(address) : "";
 }
 
 /** Of `{"VNI":1,"VtepMAC":"…"}`. */

@@ -42,9 +42,22 @@ Deno.test.each([
     },
   },
   {
-    name: "an address that an administrator set",
+    name: "where the others' flanneld reaches a node, whatever its administrator wants next",
     object: node({ "public-ip": "10.0.0.2", "public-ip-overwrite": "203.0.113.2" }),
-    want: { ...EMPTY, publicIp: "203.0.113.2" },
+    want: { ...EMPTY, publicIp: "10.0.0.2" },
+  },
+  {
+    name: "addresses as the kernel spells them",
+    object: node({ "public-ip": "10.0.0.2", "public-ipv6": "FD00:5:0:0::2" }),
+    want: { ...EMPTY, publicIp: "10.0.0.2", publicIpv6: "fd00:5::2" },
+  },
+  {
+    name: "nothing from addresses that would be commands",
+    object: node({
+      "public-ip": "10.0.0.2 dev flannel.1\nlink delete dev eth0",
+      "public-ipv6": "fd00::2 self",
+    }),
+    want: EMPTY,
   },
   {
     name: "a node of an old cluster with one subnet",

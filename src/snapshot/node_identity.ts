@@ -2,6 +2,14 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { NodeIdentity } from "./snapshot_file.ts";
 
+/** `metadata.name` of this node's Node: as the kubelet makes it of the host name, unless configured. */
+export function nodeNameOf(
+  { nodeName }: { nodeName?: string | undefined },
+  hostname: () => string,
+): string {
+  return nodeName ?? hostname().trim().toLowerCase();
+}
+
 /** Whose network this is: the node's name, and the machine's own. */
 export async function readNodeIdentity(fs: Fs, nodeName: string): Promise<NodeIdentity> {
   const machineId = await fs.readText("/etc/machine-id").catch(() => "");

@@ -4,8 +4,9 @@ import { type Capture, capture } from "./capture.ts";
 import { collect } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
 import type { CollectedOrphans } from "./ipam/orphans.ts";
-import { checkIproute } from "./kernel_state.ts";
-import { readBootId, readNodeIdentity } from "./node_identity.ts";
+import { checkIproute, readKernelState } from "./kernel_state.ts";
+import { withLive } from "./live_network.ts";
+import { nodeNameOf, readBootId, readNodeIdentity } from "./node_identity.ts";
 import {
   describeRestore,
   restoreNetwork,
@@ -36,7 +37,7 @@ export type RestoreOutcome =
 
 async function openArchive(config: SnapshotConfig, ports: OncePorts): Promise<Archive> {
   const { fs, stateDir, hostname } = ports;
-  return new Archive(fs, stateDir, await readNodeIdentity(fs, config.nodeName ?? hostname()));
+  return new Archive(fs, stateDir, await readNodeIdentity(fs, nodeNameOf(config, hostname)));
 }
 
 /** The newest snapshot. @throws {SnapshotError} when there is none that can be used */
@@ -49,11 +50,14 @@ export async function loadOnce(config: SnapshotConfig, ports: OncePorts): Promis
  *
  * @throws {ProgramError} when the host's tools can't tell what there is
  */
-export async function saveOnce(config: SnapshotConfig, ports: OncePorts): Promise<Capture> {
+export async function saveOnce(
+  config: SnapshotConfig,
+  ports: OncePorts,
+): Promise<Exclude<Capture, { state: "unwritten" }>> {
   const { fs, exec, stateDir, clock, paths, hostname } = ports;
   await checkIproute(exec);
   await fs.mkdir(stateDir, 0o700);
-  const own = await readNodeIdentity(fs, config.nodeName ?? hostname());
+  const own = await readNodeIdentity(fs, nodeNameOf(config, hostname));
   const archive = new Archive(fs, stateDir, own);
   const former = await archive.load().then(
     (loaded) => loaded.state === "loaded" ? loaded.snapshot : undefined,
@@ -65,12 +69,14 @@ export async function saveOnce(config: SnapshotConfig, ports: OncePorts): Promis
   );
   const seen = await collect(exec, fs, paths);
   const bootId = await readBootId(exec);
-  return await capture(
+  const captured = await capture(
     seen,
     { snapshot: former, network: former?.network },
     { state: "unknown" },
     { archive, clock, own, bootId },
   );
+  if (captured.state === "unwritten") throw captured.error;
+  return captured;
 }
 
 /**
@@ -92,7 +98,8 @@ export async function restoreOnce(
   }));
   if (loaded.state === "none") return { state: "none" };
   const { snapshot, passedOver } = loaded;
-  const report = await restoreNetwork(snapshot.network, ports, { waitMs: config.underlayWait });
+  const network = withLive(snapshot.network, await readKernelState(ports.exec));
+  const report = await restoreNetwork(network, ports, { waitMs: config.underlayWait });
   return { state: "restored", snapshot, passedOver, report, orphans };
 }
 
@@ -104,7 +111,8 @@ export async function describeOnce(
   const loaded = await loadOnce(config, ports);
   if (loaded.state === "none") return undefined;
   await checkIproute(ports.exec);
-  return await describeRestore(loaded.snapshot.network, ports);
+  const network = withLive(loaded.snapshot.network, await readKernelState(ports.exec));
+  return await describeRestore(network, ports);
 }
 
 /** Gives pods' addresses back to flannel's own config and host-local. */

@@ -68,6 +68,12 @@ export function batchesOf(operations: readonly Operation[]): Batch[] {
   })).filter((batch) => batch.operations.length > 0);
 }
 
+/** The link that an operation makes or changes; undefined for one of a table. */
+export function linkOf(operation: Operation): string | undefined {
+  if (!("link" in operation)) return undefined;
+  return typeof operation.link === "string" ? operation.link : operation.link.name;
+}
+
 /** The line of a batch file of `ip` or `bridge` that does an operation. */
 export function formatOperation(operation: Operation): string {
   switch (operation.do) {

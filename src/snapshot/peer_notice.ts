@@ -1,4 +1,5 @@
 import { containsNetwork, parseCidr } from "../config/cidr.ts";
+import { parseIp } from "./ipam/ip_address.ts";
 import type { Network, Peer } from "./model.ts";
 
 /** How another node of the site is to be reached from now on. */
@@ -28,11 +29,16 @@ export function applyNotice(network: Network, { node, podCidrs, vteps }: PeerNot
     if (!cidrs.some((cidr) => containsNetwork(cidr, subnet))) return peer;
     if (peer.node !== undefined && peer.node !== node) return peer;
     const vtep = vteps.find((each) => each.endpoint.includes(":") === peer.gateway.includes(":"));
-    if (vtep === undefined) return peer;
+    if (vtep === undefined || !isVtep(vtep)) return peer;
     if (peer.kind === "direct") return { ...peer, gateway: vtep.endpoint };
     return { ...peer, mac: vtep.mac, endpoint: vtep.endpoint };
   });
   return { ...network, peers };
+}
+
+/** It goes into commands: a node that is known may have fallen into wrong hands. */
+function isVtep({ mac, endpoint }: PeerNotice["vteps"][number]): boolean {
+  return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) && parseIp(endpoint) !== undefined;
 }
 
 /** What the others need to know of this node. */

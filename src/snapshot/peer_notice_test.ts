@@ -57,3 +57,13 @@ Deno.test("applyNotice() moves peers to where noticeOf() says that a node is", (
   });
   assert.deepEqual(noticeOf(other, "edge-2"), NOTICE);
 });
+
+Deno.test("applyNotice() takes nothing that would be a command", () => {
+  const network = networkOf({ peers: [vxlanPeer(2)] });
+  for (
+    const vtep of [
+      { mac: macOf(2, 7), endpoint: "192.168.5.99 self\nfdb flush dev eth0" },
+      { mac: "x\nfdb flush dev eth0", endpoint: "192.168.5.99" },
+    ]
+  ) assert.deepEqual(applyNotice(network, { ...NOTICE, vteps: [vtep] }), network);
+});

@@ -4,11 +4,11 @@ import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { converge, type Refusal } from "./apply.ts";
 import { NETWORK_PATHS, type NetworkPaths } from "./collect.ts";
-import { readKernelState } from "./kernel_state.ts";
+import { readInterfaces, readKernelState } from "./kernel_state.ts";
 import type { KernelState, Network } from "./model.ts";
 import { batchesOf, formatOperation } from "./operation.ts";
 import { plan } from "./plan.ts";
-import { restoreChecksums, restoreSettings } from "./settings.ts";
+import { planSettings, restoreChecksums, restoreSettings } from "./settings.ts";
 import { isOfNode, parseSubnetEnv } from "./subnet_env.ts";
 import { fitNetwork, type Fitting, type Patience, type UnderlayChange } from "./underlay.ts";
 
@@ -50,6 +50,7 @@ const LOOK_MS = 100;
  * @param waitMs how long to wait for the interfaces that it stands on; then they are taken as they are, and
  * what has none is left out (`waiting`)
  * @throws {ProgramError} when the host's tools can't do it, or a device can't be made: it is as it was then
+ * @throws the reason of `signal` when that aborts while interfaces are waited for
  */
 export async function restoreNetwork(
   network: Network,
@@ -86,35 +87,46 @@ async function awaitUnderlay(
   signal?: AbortSignal,
 ): Promise<{ kernel: KernelState; fitting: Fitting }> {
   for (;;) {
-    const patience: Patience = clock.monotonic() < untilMs && !signal?.aborted ? "some" : "none";
+    const patience: Patience = clock.monotonic() < untilMs ? "some" : "none";
     const kernel = await readKernelState(exec);
     const fitting = fitNetwork(network, kernel.interfaces, patience);
     if (fitting.waiting.length === 0 || patience === "none") return { kernel, fitting };
-    await clock.sleep(LOOK_MS, signal);
+    let isWaiting = true;
+    while (isWaiting) {
+      await clock.sleep(LOOK_MS, signal);
+      // Who stops waiting must not take the interfaces for what they will be.
+      signal?.throwIfAborted();
+      // Not at all there is: a board that boots has other things to do.
+      const { waiting } = fitNetwork(network, await readInterfaces(exec), "some");
+      isWaiting = waiting.length > 0 && clock.monotonic() < untilMs;
+    }
   }
 }
 
-/** Writes `subnet.env` unless there is one, or it is not this node's. */
+/** What to do about `subnet.env`: it is written unless there is one, or it is not this node's. */
+async function planSubnetEnv(
+  { subnetEnv: text, podCidrs }: Network,
+  fs: Fs,
+  path: string,
+): Promise<SubnetEnvOutcome> {
+  if (text === undefined) return { state: "left", why: "the snapshot has none" };
+  if (await isUsable(fs, path)) return { state: "present" };
+  if (isOfNode(parseSubnetEnv(text), podCidrs)) return { state: "written" };
+  return { state: "left", why: `its subnet is not one of this node's (${podCidrs.join(", ")})` };
+}
+
 async function restoreSubnetEnv(
   network: Network,
   fs: Fs,
   { subnetEnv: path }: NetworkPaths,
 ): Promise<SubnetEnvOutcome> {
-  const { subnetEnv: text, podCidrs } = network;
-  if (text === undefined) return { state: "left", why: "the snapshot has none" };
-  if (await isUsable(fs, path)) return { state: "present" };
-  const env = parseSubnetEnv(text);
-  if (!isOfNode(env, podCidrs)) {
-    return {
-      state: "left",
-      why: `its subnet is not one of this node's (${podCidrs.join(", ")})`,
-    };
-  }
+  const planned = await planSubnetEnv(network, fs, path);
+  if (planned.state !== "written") return planned;
   try {
     await fs.mkdir(path.slice(0, path.lastIndexOf("/")), 0o755);
     // The CNI plugin reads it as root, and people may.
-    await fs.writeAtomic(path, text, 0o644);
-    return { state: "written" };
+    await fs.writeAtomic(path, network.subnetEnv!, 0o644);
+    return planned;
   } catch (error) {
     return { state: "left", why: errorMessage(error) };
   }
@@ -130,15 +142,24 @@ async function isUsable(fs: Fs, path: string): Promise<boolean> {
 }
 
 /** What a restore would do now, line by line: nothing is changed. */
-export async function describeRestore(network: Network, { exec }: { exec: Exec }): Promise<{
+export async function describeRestore(
+  network: Network,
+  { exec, fs, paths = NETWORK_PATHS }: Omit<RestorePorts, "clock">,
+): Promise<{
   lines: string[];
   changes: UnderlayChange[];
   waiting: string[];
+  subnetEnv: SubnetEnvOutcome;
 }> {
-  const kernel = await readKernelState(exec);
+  const [kernel, settings, subnetEnv] = await Promise.all([
+    readKernelState(exec),
+    planSettings(exec, network),
+    planSubnetEnv(network, fs, paths.subnetEnv),
+  ]);
   const { desired, changes, waiting } = fitNetwork(network, kernel.interfaces, "none");
-  const lines = batchesOf(plan(kernel, desired)).flatMap(({ program, operations }) =>
+  const operations = batchesOf(plan(kernel, desired)).flatMap(({ program, operations }) =>
     operations.map((operation) => `${program} ${formatOperation(operation)}`)
   );
-  return { lines, changes, waiting };
+  const lines = [...settings.map((argv) => argv.join(" ")), ...operations];
+  return { lines, changes, waiting, subnetEnv };
 }

@@ -154,13 +154,23 @@ Deno.test("restoreNetwork() goes on without settings that can't be set, and tell
 
 Deno.test("describeRestore() tells every step and takes none", async () => {
   const host = new BootedHost(["192.168.5.77/24"]);
-  const { lines, changes } = await describeRestore(NETWORK, { exec: host.kernel });
-  assert.equal(lines.length, 9);
+  const { lines, changes, subnetEnv } = await describeRestore(NETWORK, {
+    exec: host.kernel,
+    fs: host.fs,
+  });
+  assert.deepEqual(lines.slice(0, 2), [
+    "modprobe br_netfilter",
+    "sysctl -q -w net.ipv4.ip_forward=1",
+  ]);
+  assert.equal(lines.length, 11);
   assert.match(
-    lines[0]!,
+    lines[2]!,
     /^ip link add name flannel\.1 address 8a:00:00:00:00:01 .* local 192\.168\.5\.77/,
   );
   assert.match(lines.at(-1)!, /^ip route replace 10\.244\.3\.0\/24/);
   assert.equal(changes.length, 1);
+  assert.deepEqual(subnetEnv, { state: "written" });
   assert.deepEqual(host.kernel.log, []);
+  assert.equal(host.sysctls.get("net.ipv4.ip_forward"), "0");
+  assert.equal(await host.fs.exists(PATH), false);
 });

@@ -12,6 +12,33 @@ export const SYSCTLS = [
   "net.ipv4.conf.default.rp_filter",
 ] as const;
 
+/** Those of {@linkcode SYSCTLS} that only let packets pass: without one that there was, pods are cut off. */
+const SWITCHES = /forward|bridge-nf-call/;
+
+/** Kernel settings and modules, as a snapshot holds them. */
+export interface Settings {
+  sysctls: Readonly<Record<string, string>>;
+  modules: readonly string[];
+}
+
+/**
+ * What to keep of settings that are seen, beside those kept before. A boot sets them back, and whoever makes them
+ * may come late: what pods need is not given up for that.
+ *
+ * @param isUp whether the cluster is there, and with it whoever sets them
+ */
+export function nextSettings(
+  former: Settings,
+  seen: Settings,
+  isUp: boolean,
+): { sysctls: Record<string, string>; modules: string[] } {
+  const sysctls = { ...former.sysctls, ...seen.sysctls };
+  for (const [name, value] of Object.entries(former.sysctls)) {
+    if (!isUp && SWITCHES.test(name) && value === "1") sysctls[name] = value;
+  }
+  return { sysctls, modules: [...new Set([...former.modules, ...seen.modules])].sort() };
+}
+
 /** Kernel modules that nothing loads by itself before flanneld and kube-proxy run. */
 export const MODULES = ["br_netfilter", "vxlan"] as const;
 
@@ -54,10 +81,25 @@ export async function readTxChecksum(exec: Exec, link: string): Promise<boolean 
 /** What could not be set, for a person. */
 export type Complaints = string[];
 
+/** The commands that load modules and set settings that differ now. What a module brings is not known before. */
+export async function planSettings(exec: Exec, saved: Settings): Promise<string[][]> {
+  const loaded = await readModules(exec).catch((): string[] => []);
+  return [
+    ...saved.modules.filter((name) => !loaded.includes(name)).map((name) => ["modprobe", name]),
+    ...await planSysctls(exec, saved),
+  ];
+}
+
+async function planSysctls(exec: Exec, { sysctls }: Settings): Promise<string[][]> {
+  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
+  return Object.entries(sysctls).filter(([name, value]) => current[name] !== value)
+    .map(([name, value]) => ["sysctl", "-q", "-w", `${name}=${value}`]);
+}
+
 /** Loads modules and sets settings that differ; what fails is told and hinders nothing. */
 export async function restoreSettings(
   exec: Exec,
-  saved: { sysctls: Readonly<Record<string, string>>; modules: readonly string[] },
+  saved: Settings,
 ): Promise<Complaints> {
   const complaints: Complaints = [];
   const attempt = async (argv: readonly string[]) => {
@@ -67,12 +109,10 @@ export async function restoreSettings(
     );
     if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
   };
-  const loaded = await readModules(exec).catch((): string[] => []);
-  // First: a module brings its own settings.
-  for (const name of saved.modules) if (!loaded.includes(name)) await attempt(["modprobe", name]);
-  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
-  const changed = Object.entries(saved.sysctls).filter(([name, value]) => current[name] !== value);
-  for (const [name, value] of changed) await attempt(["sysctl", "-q", "-w", `${name}=${value}`]);
+  const planned = await planSettings(exec, saved);
+  for (const argv of planned) if (argv[0] === "modprobe") await attempt(argv);
+  // Afterwards: a module brings its own settings.
+  for (const argv of await planSysctls(exec, saved)) await attempt(argv);
   return complaints;
 }
 

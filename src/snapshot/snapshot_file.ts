@@ -72,12 +72,15 @@ export function parseSnapshot(text: string): Snapshot {
   if (checksum(content) !== sha256) {
     throw new SnapshotError("its checksum is wrong: it was damaged, or changed by hand");
   }
+  return { node, bootId, takenAt, generation, network: parseNetwork(content) };
+}
+
+/** Makes sure that a network can be read again. @throws {SnapshotError} naming what is not as it must be */
+export function parseNetwork(content: unknown): Network {
   const network = NetworkContent.safeParse(content);
-  if (!network.success) {
-    const [issue] = network.error.issues;
-    throw new SnapshotError(`its ${issue!.path.join(".")} ${issue!.message}`);
-  }
-  return { node, bootId, takenAt, generation, network: network.data };
+  if (network.success) return network.data;
+  const [issue] = network.error.issues;
+  throw new SnapshotError(`its ${issue!.path.join(".")} ${issue!.message}`);
 }
 
 /** @throws {SnapshotError} when a snapshot is of another node than this one */

@@ -1,6 +1,13 @@
+import { containsAddress, parseCidr } from "../config/cidr.ts";
 import type { DesiredState } from "./plan.ts";
-import type { Interface, Network, Peer, VxlanLink } from "./model.ts";
-import { isFlannelLink } from "./model.ts";
+import {
+  type Interface,
+  type InterfaceAddress,
+  isFlannelLink,
+  type Network,
+  type Peer,
+  type VxlanLink,
+} from "./model.ts";
 
 /** Bytes that vxlan adds to a packet: outer Ethernet, IP and UDP headers, and its own. */
 const OVERHEAD_BYTES = { 4: 50, 6: 70 };
@@ -57,7 +64,9 @@ export function findFooting(
   if (patience === "some") {
     return { state: "waiting", why: `${found.name} does not have the address ${link.local} yet` };
   }
-  const other = found.addresses.find((each) => each.family === family && each.scope === "global");
+  const other = found.addresses.find((each) =>
+    each.family === family && each.scope === "global" && each.passing === undefined
+  );
   if (other === undefined) {
     // No carrier, or nobody who gives addresses: flannel's device works as soon as the address is back.
     return { state: "ready", underlay: found.name, local: link.local, mtu, changes };
@@ -87,7 +96,6 @@ export function fitNetwork(
 ): Fitting {
   const fitting: Fitting = { desired: { links: [], peers: [] }, changes: [], waiting: [] };
   const links: VxlanLink[] = [];
-  const renamed = new Map<string, string>();
   for (const link of network.links) {
     const footing = findFooting(link, network, interfaces, patience);
     if (footing.state === "waiting") {
@@ -95,14 +103,13 @@ export function fitNetwork(
       continue;
     }
     const { underlay, local, mtu, changes } = footing;
-    renamed.set(link.underlay, underlay);
     links.push({ ...link, underlay, local, mtu });
     fitting.changes.push(...changes);
   }
   const there = new Set([...interfaces, ...links].map(({ name }) => name));
   const peers: Peer[] = [];
   for (const peer of network.peers) {
-    const link = peer.kind === "direct" ? directLink(peer.link, network, interfaces) : peer.link;
+    const link = peer.kind === "direct" ? directLink(peer, network, interfaces) : peer.link;
     if (peer.kind === "vxlan" && !links.some(({ name }) => name === link)) continue;
     if (!there.has(link)) continue;
     peers.push({ ...peer, link });
@@ -113,11 +120,16 @@ export function fitNetwork(
 
 /** The interface of a route without a vxlan device, which may have another name by now. */
 function directLink(
-  name: string,
+  { link, gateway }: Peer,
   { underlays }: Pick<Network, "underlays">,
   interfaces: readonly Interface[],
 ): string {
-  if (interfaces.some((each) => each.name === name)) return name;
-  const mac = underlays.find((each) => each.name === name)?.mac;
-  return interfaces.find((each) => canCarry(each) && mac && each.mac === mac)?.name ?? name;
+  if (interfaces.some(({ name }) => name === link)) return link;
+  const candidates = interfaces.filter(canCarry);
+  // A VLAN has the MAC of its card, and a new card another one: first of all the next hop must be near.
+  const isNear = ({ address, prefixLength }: InterfaceAddress) =>
+    containsAddress(parseCidr(`${address}/${prefixLength}`, { hostBits: "ignored" }), gateway);
+  const mac = underlays.find(({ name }) => name === link)?.mac;
+  return candidates.find(({ addresses }) => addresses.some(isNear))?.name ??
+    candidates.find((each) => mac && each.mac === mac)?.name ?? link;
 }

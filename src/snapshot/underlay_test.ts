@@ -150,3 +150,31 @@ Deno.test("fitNetwork() leaves routes out whose card is gone", () => {
   const { desired } = fitNetwork(networkOf({ peers: [directPeer(3)] }), [], "none");
   assert.deepEqual(desired.peers, []);
 });
+
+Deno.test("S35 findFooting() takes no IPv6 address that is about to go", () => {
+  const [passing, lasting] = card({ ips: ["fd00:5::abcd", "fd00:5::77"] }).addresses;
+  const interfaces = [card({ addresses: [{ ...passing!, passing: true }, lasting!] })];
+  const footing = findFooting(flannelLink6(), NETWORK, interfaces, "none");
+  assert.ok(footing.state === "ready");
+  assert.equal(footing.local, "fd00:5::77");
+});
+
+Deno.test.each([
+  {
+    name: "a VLAN beside its card, which has the same MAC",
+    interfaces: [
+      card({ name: "enp3s0", ips: ["10.9.0.1"] }),
+      card({ name: "enp3s0.7", kind: "vlan", ips: ["192.168.5.1"] }),
+    ],
+    want: "enp3s0.7",
+  },
+  {
+    name: "another card in the place of a broken one",
+    interfaces: [card({ name: "enx0", mac: "02:00:00:00:00:99", ips: ["192.168.5.1"] })],
+    want: "enx0",
+  },
+])("S35 fitNetwork() finds the way to a peer without vxlan over $name", ({ interfaces, want }) => {
+  const network = networkOf({ peers: [directPeer(2)] });
+  const { desired } = fitNetwork(network, interfaces, "none");
+  assert.deepEqual(desired.peers, [{ ...directPeer(2), link: want }]);
+});

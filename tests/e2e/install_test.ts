@@ -89,6 +89,20 @@ Deno.test("install.sh moves the paths in config and unit under the prefix", asyn
   assert.doesNotMatch(config, /(?<![\w-])\/var\/lib\/edge-agent/);
 });
 
+Deno.test("the unit makes every directory that the agent may write, before it starts", async () => {
+  await using installation = await Installation.create();
+  await installation.install();
+  const unit = await installation.read(UNIT);
+  const optional = [...unit.matchAll(/ -(\/\S+)|ReadWritePaths=-(\S+)/g)].map((match) =>
+    match[1] ?? match[2]!
+  );
+  assert.ok(optional.includes("/etc/cni"), unit);
+  const made = /^ExecStartPre=-\+\/bin\/mkdir -p (.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+  for (const path of optional) {
+    assert.ok(made.some((each) => `${each}/`.startsWith(`${path}/`)), path);
+  }
+});
+
 Deno.test("install.sh never touches an existing config", async () => {
   await using installation = await Installation.create();
   await installation.install();

@@ -192,6 +192,7 @@ Deno.test("snapshot restore --dry-run shows what it would do, and does nothing",
   const { code, stdout, stderr } = await root.run("restore", "--dry-run");
   assert.equal(code, 0, stderr);
   const lines = stdout.trimEnd().split("\n");
+  assert.equal(lines.shift(), "# write /run/flannel/subnet.env");
   assert.match(lines[0]!, /^ip link add name flannel\.1 address 8a:00:00:00:00:01 mtu 1450 /);
   assert.equal(
     lines.at(-1),

@@ -28,6 +28,16 @@ Deno.test("Exec.run() kills a program that takes too long", async () => {
   await assert.rejects(exec.run(["sleep", "100"], { timeoutMs: 50 }), /did not end within 0.05 s/);
 });
 
+Deno.test.each([
+  { name: "minds no SIGTERM", script: 'trap "" TERM; while :; do sleep 0.1; done' },
+  { name: "left its output to a child that goes on", script: "sleep 5 & exit 0" },
+])("Exec.run() waits no longer for a program that $name", async ({ script }) => {
+  const startedMs = performance.now();
+  const running = exec.run(["sh", "-c", script], { timeoutMs: 200 });
+  await assert.rejects(running, /did not end within 0.2 s/);
+  assert.ok(performance.now() - startedMs < 3_000);
+});
+
 Deno.test("Exec.lines() gives lines as they come, and kills the program when told to stop", async () => {
   const stop = new AbortController();
   const seen: string[] = [];
