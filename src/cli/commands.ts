@@ -57,6 +57,34 @@ const proxy = buildCommand<ConfigFlags, [], AgentContext>({
   docs: { brief: "Run the proxy alone: the kube-apiserver of this node's clients" },
 });
 
+const dns = buildCommand<ConfigFlags & { explain?: string }, [string?], AgentContext>({
+  loader: async () => (await import("./dns_command.ts")).dnsCommand,
+  parameters: {
+    flags: {
+      ...CONFIG_FLAGS,
+      explain: {
+        kind: "parsed",
+        parse: text,
+        optional: true,
+        placeholder: "name",
+        brief: "Ask the running server why it answers a name as it does",
+      },
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        {
+          parse: text,
+          optional: true,
+          placeholder: "type",
+          brief: "With --explain: A, AAAA, SRV, …",
+        },
+      ],
+    },
+  },
+  docs: { brief: "Run the name server alone, or have the running one explain an answer" },
+});
+
 const demo = buildCommand<Record<never, never>, [], AgentContext>({
   loader: async () => (await import("./demo_command.ts")).demoCommand,
   parameters: { flags: {} },
@@ -141,6 +169,7 @@ export const routes = buildRouteMap<string, AgentContext>({
     run,
     proxy,
     snapshot,
+    dns,
     demo,
     config: buildRouteMap<string, AgentContext>({
       routes: { check, print },

@@ -43,6 +43,14 @@ export async function snapshotCommand(this: AgentContext, flags: ConfigFlags): P
   });
 }
 
+/** `edge-agent dns`. */
+export async function runDns({ host }: AgentContext, flags: ConfigFlags): Promise<void> {
+  await runAgent(host, flags, ({ config, path }) => {
+    if (config.dns !== undefined) return ["dns"];
+    throw new UsageError(`${path} has no section "dns": add one, if only "dns: {}"`);
+  });
+}
+
 /** Runs modules until a signal; `choose` says which. */
 async function runAgent(
   host: Host,

@@ -98,6 +98,8 @@ export function parseCacheFile(
       answersEnd: view.getUint32(from + 22),
       authoritiesEnd: view.getUint32(from + 26),
       records: bytes.slice(recordsAt, at),
+      // In which order they are kept matters little for what is beyond its time.
+      turnBytes: 0,
     };
     const ttlMs = view.getUint32(from + 12);
     const ageMs = Math.max(ttlMs, view.getFloat64(from + 4) + offMs);
