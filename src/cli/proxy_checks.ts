@@ -32,6 +32,8 @@ export function checkProxy(section: unknown, issues: Issues): void {
   });
   checkCommonNames(identities, section.clientCA !== undefined, add);
 
+  checkFilters(section.filters, names, add);
+
   if (!isSection(plain)) return;
   if (typeof plain.identity === "string" && !names.includes(plain.identity)) {
     add(["plain", "identity"], `must be the name of one of proxy.identities`);
@@ -42,6 +44,21 @@ export function checkProxy(section: unknown, issues: Issues): void {
       "must be a loopback address such as 127.0.0.1, as everyone who reaches it is taken for the identity",
     );
   }
+}
+
+/** A filter for somebody who does not exist would be off without a word. */
+function checkFilters(
+  filters: unknown,
+  names: readonly unknown[],
+  add: (path: (string | number)[], message: string) => void,
+): void {
+  const localDns = isSection(filters) ? filters.localDns : undefined;
+  if (!isSection(localDns) || !Array.isArray(localDns.identities)) return;
+  localDns.identities.forEach((name, i) => {
+    if (typeof name !== "string" || names.includes(name)) return;
+    const path = ["filters", "localDns", "identities", i];
+    add(path, `must be the name of one of proxy.identities`);
+  });
 }
 
 /** Certificates say who somebody is only if they can be verified, and if it is clear who that is. */

@@ -1,4 +1,4 @@
-import { concatBytes, formatJson, parseJson, scanObject } from "./codec/json.ts";
+import { concatBytes, formatJson, parseJson, scanObject, spliceBytes } from "./codec/json.ts";
 import type { FrameSplitter } from "./codec/encoding.ts";
 import { type ItemType, readObjectMeta } from "./object_meta.ts";
 
@@ -102,11 +102,7 @@ export function stampResourceVersion(object: Uint8Array, resourceVersion: string
   if (version === undefined || readObjectMeta(object).resourceVersion === resourceVersion) {
     return object;
   }
-  const at = range[0] + version[0];
-  const behind = range[0] + version[1];
-  return concatBytes([
-    object.subarray(0, at),
-    formatJson(resourceVersion),
-    object.subarray(behind),
-  ]);
+  const [start] = range;
+  const at = [start + version[0], start + version[1]] as const;
+  return spliceBytes(object, at, formatJson(resourceVersion));
 }

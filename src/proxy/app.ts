@@ -7,6 +7,7 @@ import { statusResponse } from "../kube/status.ts";
 import type { Peer } from "../platform/client_certificate.ts";
 import type { ClientConnection } from "../platform/http_front.ts";
 import { withBearerInHeader } from "./identity/websocket_bearer.ts";
+import type { Filters } from "./filters/filters.ts";
 import type { ProxyRequest } from "./upstream/forward.ts";
 import { createGetLane } from "./lanes/get_lane.ts";
 import type { Caller } from "./identity/identity.ts";
@@ -37,6 +38,8 @@ export interface ProxyEnv {
 export interface ProxyAppOptions {
   /** Who sent a request, over a connection of that peer. */
   callerOf(headers: Headers, peer?: Peer): Promise<Caller>;
+  /** What is changed in the answers of the lanes. */
+  filters: Filters;
   /** Told of handlers that fail in a way that nobody foresaw. */
   logger: Logger;
 }
@@ -60,7 +63,7 @@ export function createProxyApp(
     forward: createPassLane(context, "forward"),
     upgrade: createUpgradeLane(context),
   };
-  const { logger } = options;
+  const { filters, logger } = options;
   const turnstile = new Turnstile();
   const answer = async (raw: Request, connection: ClientConnection): Promise<Response> => {
     const { path, query } = splitUrl(raw.url);
@@ -87,7 +90,7 @@ export function createProxyApp(
       };
       visit = turnstile.enter(request.caller, isProven(context, request), raw.signal);
       const lane = laneOf(request);
-      const response = visit.ends(await handlers[lane](request));
+      const response = visit.ends(await filters.answer(request, handlers[lane]));
       return IMPATIENT.has(lane) ? cutWhenStuck(response, request, context, logger) : response;
     } catch (error) {
       visit?.ends(new Response(null));

@@ -31,6 +31,20 @@ const ServerUrl = z.url({
   error: "must be a URL like https://10.0.0.1:6443",
 });
 
+/** The cluster's DNS Service leads to the server on this node. */
+export const LocalDnsConfig = z.strictObject({
+  /** Where that server listens, at port 53; the agent's own by default (`dns.listen`). */
+  address: z.prefault(z.union([z.ipv4(), z.ipv6()], "must be an IP address"), "169.254.20.10"),
+  /** The Service: namespace/name. */
+  service: z.prefault(
+    z.string().check(z.regex(/^[a-z0-9-]+\/[a-z0-9-]+$/, "must be namespace/name")),
+    "kube-system/kube-dns",
+  ),
+  /** The identities that are told so: whoever programs the node's Services. */
+  identities: z.prefault(z.array(z.string()).check(z.minLength(1)), ["kube-proxy"]),
+});
+export type LocalDnsConfig = z.output<typeof LocalDnsConfig>;
+
 /** The `proxy` section. */
 export const ProxyConfig = z.strictObject({
   /** The TLS listener that clients take for the kube-apiserver. */
@@ -91,6 +105,8 @@ export const ProxyConfig = z.strictObject({
     }),
     {},
   ),
+  /** What is changed in the objects on their way to some clients. Each is off unless its section is there. */
+  filters: z.prefault(z.strictObject({ localDns: z.optional(LocalDnsConfig) }), {}),
   /** What is kept on disk for the time without a link. */
   store: z.prefault(
     z.strictObject({

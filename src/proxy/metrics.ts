@@ -22,6 +22,7 @@ export interface ProxyMetrics {
   journalDelivered: Counter;
   journalDropped: Counter<"reason">;
   rotations: Counter;
+  filtered: Counter<"filter">;
   credentialExpiry: Gauge<"identity">;
   store: StoreMetrics;
 }
@@ -134,6 +135,12 @@ export function createProxyMetrics(
     rotations: new Counter({
       name: "edge_agent_proxy_rotations_total",
       help: "Replaced credentials, certificates and authorities that were taken up.",
+      registers,
+    }),
+    filtered: new Counter({
+      name: "edge_agent_proxy_filtered_objects_total",
+      help: "Objects that were changed on their way to a client by filter.",
+      labelNames: ["filter"],
       registers,
     }),
     credentialExpiry: new Gauge({

@@ -10,6 +10,7 @@ import { Announcement } from "./announcement.ts";
 import { createCloudIdentity } from "./cloud_changes.ts";
 import { createScopes } from "./create_scopes.ts";
 import type { ProxyConfig } from "./config.ts";
+import { Filters } from "./filters/filters.ts";
 import type { Journal } from "./journal/journal.ts";
 import { startJournal } from "./journal/start_journal.ts";
 import { Forwarder } from "./upstream/forward.ts";
@@ -139,8 +140,9 @@ export async function startProxy(config: ProxyConfig, ports: ServingPorts): Prom
     stop: stop.signal,
   };
 
+  const filters = new Filters(config, { kept, changed: metrics.filtered });
   const handlerFor = (callerOf: ProxyAppOptions["callerOf"]): ConnectionHandler => {
-    const app = createProxyApp(context, { callerOf, logger });
+    const app = createProxyApp(context, { callerOf, filters, logger });
     return (request, connection) => app.fetch(request, { connection });
   };
   const handler = handlerFor((headers, peer) => identities.callerOf(headers, peer));

@@ -66,6 +66,11 @@ export function formatJson(value: unknown): Uint8Array {
   return encoder.encode(JSON.stringify(value));
 }
 
+/** The bytes with others in the place of a range. */
+export function spliceBytes(bytes: Uint8Array, [start, end]: Range, value: Uint8Array): Uint8Array {
+  return concatBytes([bytes.subarray(0, start), value, bytes.subarray(end)]);
+}
+
 /** One buffer of several. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0]!;

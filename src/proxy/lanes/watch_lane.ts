@@ -178,7 +178,7 @@ async function serveContent(
 }
 
 /** A watch that is answered 200 and fails at once, as the apiserver's `newErrWatcher`. */
-function errorWatch(encoding: Encoding, status: StatusOptions): Response {
+export function errorWatch(encoding: Encoding, status: StatusOptions): Response {
   const frame = formatErrorFrame(encoding, status) as Uint8Array<ArrayBuffer>;
   return new Response(frame, { headers: watchHeaders(encoding) });
 }

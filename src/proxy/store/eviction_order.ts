@@ -4,7 +4,7 @@
 export type Rank = "first" | "later" | "last" | "never";
 
 /** What the node can't do without, and small: they change what the kubelet may do. */
-const NEVER = new Set(["proven", "last-alive", "cloud", "token", "journal"]);
+const NEVER = new Set(["proven", "last-alive", "cloud", "token", "journal", "filter"]);
 
 /**
  * Objects that a node reads one by one and may not list: without a link nobody could tell about them again,
