@@ -114,6 +114,23 @@ Deno.test.each([
     ],
   },
   {
+    name: "a filter for nobody",
+    text: proxy("identities: [{name: a, tokenFile: /t}]\n  filters: {localDns: {}}"),
+    want: [
+      `:4:13 proxy.filters.localDns.identities[0] must be the name of one of proxy.identities: there is no "kube-proxy"`,
+    ],
+  },
+  {
+    name: "a filter of what is no Service and no address",
+    text: proxy(
+      "identities: [{name: kube-proxy, tokenFile: /t}]\n  filters: {localDns: {service: kube-dns, address: node}}",
+    ),
+    want: [
+      `:4:43 proxy.filters.localDns.address must be an IP address (it is "node")`,
+      `:4:24 proxy.filters.localDns.service must be namespace/name (it is "kube-dns")`,
+    ],
+  },
+  {
     name: "a plain listener for nobody",
     text: proxy("plain: {listen: '127.0.0.1:8001', identity: a}"),
     want: [`:3:37 proxy.plain.identity must be the name of one of proxy.identities (it is "a")`],

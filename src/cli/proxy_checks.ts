@@ -57,7 +57,8 @@ function checkFilters(
   localDns.identities.forEach((name, i) => {
     if (typeof name !== "string" || names.includes(name)) return;
     const path = ["filters", "localDns", "identities", i];
-    add(path, `must be the name of one of proxy.identities`);
+    // By default it is one that the user has not written.
+    add(path, `must be the name of one of proxy.identities: there is no "${name}"`);
   });
 }
 
