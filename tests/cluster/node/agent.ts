@@ -72,6 +72,15 @@ export class NodeAgent {
     return new NodeAgent(machine, `https://${listen}`, configPath);
   }
 
+  /** Changes its config, which counts with the next start. */
+  // deno-lint-ignore no-explicit-any -- as any user may write it
+  async change(edit: (config: any) => void): Promise<void> {
+    const path = this.#machine.outside(this.#config);
+    const config = JSON.parse(await readFile(path, "utf8"));
+    edit(config);
+    await writeFile(path, JSON.stringify(config, null, 2));
+  }
+
   /** Starts it, again on the same state after a power cut, and waits until it serves. */
   async start(): Promise<void> {
     this.#logStart = (await this.#service?.log() ?? "").length;
