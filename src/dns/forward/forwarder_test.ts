@@ -177,11 +177,8 @@ Deno.test("S45 a forwarding loop never stops the server: the upstream is left ou
   const first = test.forwarder.resolve(question("a.example"));
   await test.clock.advance(1_000);
   assert.equal(shown(await first), "2.2.2.2 udp", "a loop costs one time-out");
-  await test.clock.advance(4_000);
   // It had its first look before the loop came up: the next one finds out.
-  await test.clock.advance(60_000);
-  assert.equal(await ask(test, "b.example", 1_000), "2.2.2.2 udp");
-  await test.clock.advance(60_000);
+  await test.clock.advance(20_000);
   const state = () => test.forwarder.status()[0]!.state;
   assert.equal(state(), "looping");
   const sent = test.network.queriesTo("10.0.0.1:53").length;
