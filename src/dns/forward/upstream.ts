@@ -196,7 +196,9 @@ export class Upstream implements Disposable {
       if (signal.aborted) break;
       // In a loop a question never gets an answer: that is what it looks like.
       if (this.#clock.monotonic() - this.#loopCheckMs > LOOP_SUSPECT_MS) void this.checkLoop();
-      const timeoutMs = Math.max(MIN_PROBE_MS, this.#roundTrip.timeoutMs(failures));
+      // What is down may be far away as well: it gets the longest time.
+      const tries = this.isUsable ? 0 : failures;
+      const timeoutMs = Math.max(MIN_PROBE_MS, this.#roundTrip.timeoutMs(tries));
       if (await this.#probe(ALIVE, timeoutMs)) this.#isAlive();
       else if (++failures >= PROBES_TO_DOWN && this.isUsable) this.#setDown();
     }
