@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts edge-agent on this host: binary, commented config, state directory and systemd unit.
+# Puts edge-agent on this host: binary, commented config, state directory and systemd units.
 set -eu
 
 usage() {
@@ -7,12 +7,13 @@ usage() {
 Usage: install.sh [options]
 
 Installs edge-agent: /usr/local/bin/edge-agent, /etc/edge-agent/config.yaml, /var/lib/edge-agent and
-/etc/systemd/system/edge-agent.service. An existing config is never touched: the new one is put beside
+/etc/systemd/system/edge-agent.service and edge-agent-restore.service. An existing config is never touched: the new one is put beside
 it as config.yaml.new. Running it again upgrades. Nothing is started.
 
-  --prefix DIR    install under DIR instead of /, with all paths in config and unit under DIR too
+  --prefix DIR    install under DIR instead of /, with all paths in config and units under DIR too
   --binary FILE   install this binary instead of building one out of this checkout
-  --uninstall     remove binary and unit; config and state stay
+  --uninstall     remove binary and units; config and state stay. Pods are given back to flannel's own CNI
+                  config first
   --purge         with --uninstall: remove config and state as well
   --help          this text
 
@@ -67,9 +68,13 @@ fi
 bin=$prefix/usr/local/bin/edge-agent
 etc=$prefix/etc/edge-agent
 state=$prefix/var/lib/edge-agent
-unit=$prefix/etc/systemd/system/edge-agent.service
+units=$prefix/etc/systemd/system
+unit=$units/edge-agent.service
+restore_unit=$units/edge-agent-restore.service
+# Where the agent puts its CNI plugin unless configured otherwise; in a prefix it is never put anywhere.
+plugin=/opt/cni/bin/edge-agent
 config_template=$checkout/dist/config.example.yaml
-unit_template=$checkout/dist/systemd/edge-agent.service
+unit_templates=$checkout/dist/systemd
 
 [ "$(uname -s)" = Linux ] || fail "edge-agent runs on Linux: this is $(uname -s)"
 if [ -z "$prefix" ] && [ "$(id -u)" != 0 ]; then
@@ -130,12 +135,13 @@ build() {
 }
 
 install_files() {
-  for file in "$config_template" "$unit_template"; do
+  for file in "$config_template" "$unit_templates/edge-agent.service" \
+    "$unit_templates/edge-agent-restore.service"; do
     [ -r "$file" ] || fail "cannot read $file; run install.sh in a whole checkout"
   done
   [ -n "$binary" ] || build
   [ -f "$binary" ] || fail "no such binary: $binary"
-  mkdir -p -- "$(dirname "$bin")" "$etc" "$(dirname "$unit")" "$state" ||
+  mkdir -p -- "$(dirname "$bin")" "$etc" "$units" "$state" ||
     fail "cannot make the directories; check the permissions${prefix:+ of $prefix}"
   chmod 0700 "$state"
   put "$bin.new" 0755 <"$binary"
@@ -146,8 +152,10 @@ install_files() {
   mv -f "$bin.new" "$bin"
   say "installed $bin"
   install_config
-  relocate_unit "$unit_template" | put "$unit" 0644
-  say "installed $unit"
+  for file in "$unit" "$restore_unit"; do
+    relocate_unit "$unit_templates/$(basename "$file")" | put "$file" 0644
+    say "installed $file"
+  done
   if with_systemd; then systemctl daemon-reload; fi
 }
 
@@ -178,13 +186,24 @@ next_steps() {
   else
     say "  3. systemctl enable --now edge-agent"
   fi
+  if [ -z "$prefix" ] && with_systemd; then
+    say "With a section \"snapshot\" in the config, also: systemctl enable edge-agent-restore"
+  fi
 }
 
 uninstall_files() {
   if with_systemd && [ -e "$unit" ]; then
     systemctl disable --now edge-agent || fail "cannot stop edge-agent; see systemctl status edge-agent"
   fi
-  for file in "$bin" "$unit" "$etc/config.yaml.new"; do
+  if with_systemd && [ -e "$restore_unit" ]; then
+    systemctl disable edge-agent-restore || fail "cannot disable edge-agent-restore"
+  fi
+  # Before its binary goes: pods that name its plugin could not be deleted any more.
+  if [ -z "$prefix" ] && [ -x "$bin" ] && [ -e "$plugin" ]; then
+    "$bin" snapshot leave --config "$etc/config.yaml" ||
+      fail "cannot give the pods back to flannel's own CNI config, see above; nothing was removed"
+  fi
+  for file in "$bin" "$unit" "$restore_unit" "$etc/config.yaml.new"; do
     if [ -e "$file" ]; then
       rm -f -- "$file" || fail "cannot remove $file; check its permissions"
       say "removed $file"

@@ -1,7 +1,7 @@
 import { systemClock } from "../kernel/clock.ts";
 import { UnavailableError, UsageError } from "../kernel/errors.ts";
 import { createExec } from "../platform/exec.ts";
-import type { SnapshotConfig } from "../snapshot/config.ts";
+import { SnapshotConfig } from "../snapshot/config.ts";
 import {
   describeOnce,
   leaveOnce,
@@ -20,9 +20,11 @@ type Flags = ConfigFlags & { output: Output };
 async function open(
   { host }: AgentContext,
   flags: ConfigFlags,
+  otherwise?: SnapshotConfig,
 ): Promise<{ section: SnapshotConfig; ports: OncePorts }> {
   const { config, path, fs } = await readConfig(flags, host);
-  if (config.snapshot === undefined) {
+  const section = config.snapshot ?? otherwise;
+  if (section === undefined) {
     throw new UsageError(`${path} has no section "snapshot": add one, if only "snapshot: {}"`);
   }
   const ports: OncePorts = {
@@ -34,7 +36,7 @@ async function open(
     hostname: () => host.hostname(),
     program: host.program,
   };
-  return { section: config.snapshot, ports };
+  return { section, ports };
 }
 
 function write({ host }: AgentContext, output: Output, data: unknown, text: string): void {
@@ -98,7 +100,8 @@ export async function showCommand(this: AgentContext, flags: Flags): Promise<voi
 
 /** `edge-agent snapshot leave`. */
 export async function leaveCommand(this: AgentContext, flags: Flags): Promise<void> {
-  const { section, ports } = await open(this, flags);
+  // Whoever has taken the section out of the config before leaves all the same.
+  const { section, ports } = await open(this, flags, SnapshotConfig.parse({}));
   const count = await leaveOnce(section, ports);
   const broken = count.broken === 0 ? "" : `; ${count.broken} unreadable ones were left alone`;
   const text = `pods get their addresses from host-local alone again; ` +

@@ -168,19 +168,34 @@ async function createExclusive(path: string, data: Uint8Array, mode: number): Pr
 }
 
 async function lock(path: string, timeoutMs: number): Promise<Disposable | undefined> {
-  const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
-  const taken = file.lock(true).then(() => true);
   const late = Promise.withResolvers<false>();
   const timer = setTimeout(() => late.resolve(false), timeoutMs);
   try {
-    if (await Promise.race([taken, late.promise])) {
-      return { [Symbol.dispose]: () => file.close() };
+    for (;;) {
+      const file = await lockOnce(path, late.promise);
+      if (file === undefined) return undefined;
+      // Who removes the file makes a second lock of it: the one that others find counts.
+      const [mine, found] = await Promise.all([
+        file.stat(),
+        Deno.stat(path).catch(() => undefined),
+      ]);
+      if (mine.ino === found?.ino) return { [Symbol.dispose]: () => file.close() };
+      file.close();
     }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The locked file; undefined when `late` came first. */
+async function lockOnce(path: string, late: Promise<false>): Promise<Deno.FsFile | undefined> {
+  const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  const taken = file.lock(true).then(() => true);
+  try {
+    if (await Promise.race([taken, late])) return file;
   } catch (error) {
     file.close();
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
   // The wait can't be called off: what comes too late is given back at once.
   taken.catch(() => {}).finally(() => file.close());

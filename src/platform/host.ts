@@ -1,5 +1,4 @@
 import { resolve } from "node:path/posix";
-import { fileURLToPath as fromFileUrl } from "node:url";
 
 /** The runtime that executes the agent. */
 export interface Runtime {
@@ -53,7 +52,7 @@ export function createHost(): Host {
       const path = Deno.execPath();
       return Deno.build.standalone
         ? [path] as const
-        : [path, "run", "-A", fromFileUrl(Deno.mainModule)] as const;
+        : [path, "run", "-A", decodeURIComponent(new URL(Deno.mainModule).pathname)] as const;
     },
     noColor: Deno.noColor,
     hostname: () => Deno.hostname(),

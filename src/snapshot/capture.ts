@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../kernel/clock.ts";
 import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
@@ -33,7 +34,7 @@ export async function capture(
   const next = nextNetwork(before, seen, known, own.name);
   if (next.state === "keep") return { state: "degraded", why: next.why };
   const { network } = next;
-  if (former !== undefined && JSON.stringify(network) === JSON.stringify(former.network)) {
+  if (former !== undefined && isSame(network, former.network)) {
     return { state: "kept", snapshot: former, written: false };
   }
   const snapshot: Snapshot = {
@@ -45,4 +46,10 @@ export async function capture(
   };
   await archive.save(snapshot);
   return { state: "kept", snapshot, written: true };
+}
+
+/** Whether both would be the same file, but for the order of its keys. */
+function isSame(a: Network, b: Network): boolean {
+  const plain = (network: Network): unknown => JSON.parse(JSON.stringify(network));
+  return isDeepStrictEqual(plain(a), plain(b));
 }

@@ -14,6 +14,7 @@ import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer
 import { planReconcile } from "./reconcile.ts";
 import { restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
 import { type NodeIdentity, type Snapshot, SnapshotError } from "./snapshot_file.ts";
+import { type KeeperState, StateLog } from "./state_log.ts";
 
 /** What a keeper works with. */
 export interface KeeperPorts extends RestorePorts {
@@ -26,15 +27,6 @@ export interface KeeperPorts extends RestorePorts {
   notices?: PeerNotices;
 }
 
-/** How the node's network is. */
-export type KeeperState =
-  | { state: "starting" }
-  /** As it should be, and kept. */
-  | { state: "kept" }
-  /** Not as it should be: the former snapshot, if any, is kept. */
-  | { state: "degraded"; why: string }
-  | { state: "failed"; why: string };
-
 /** Keeps the newest good network of this node on disk, and this node's network as it is there. */
 export class Keeper {
   readonly #ports: KeeperPorts;
@@ -45,13 +37,13 @@ export class Keeper {
   #network: Network | undefined;
   #state: KeeperState = { state: "starting" };
   #refused: string[] = [];
-  /** What is in the log already, so that it is said once. */
-  #told = "";
+  readonly #stateLog: StateLog;
 
   constructor(ports: KeeperPorts, own: NodeIdentity, bootId: string) {
     this.#ports = ports;
     this.#own = own;
     this.#bootId = bootId;
+    this.#stateLog = new StateLog(ports.logger);
   }
 
   get state(): KeeperState {
@@ -215,35 +207,9 @@ export class Keeper {
   }
 
   #enter(state: KeeperState): void {
-    const { logger, metrics } = this.#ports;
     this.#state = state;
-    metrics.degraded.set(state.state === "degraded" ? 1 : 0);
-    const text = JSON.stringify(state);
-    if (text === this.#told) return;
-    this.#told = text;
-    switch (state.state) {
-      case "starting":
-        return;
-      case "kept": {
-        const network = this.#newest?.network;
-        logger.info("the network is as it should be", {
-          generation: this.#newest?.generation,
-          peers: network?.peers.length,
-          pods: network?.pods.length,
-        });
-        return;
-      }
-      case "degraded":
-        logger.warn("the network is not as it should be: the former snapshot is kept", {
-          why: state.why,
-        });
-        return;
-      case "failed":
-        logger.error("can not look after the network", { error: state.why });
-        return;
-      default:
-        state satisfies never;
-    }
+    this.#ports.metrics.degraded.set(state.state === "degraded" ? 1 : 0);
+    this.#stateLog.tell(state, this.#newest);
   }
 }
 

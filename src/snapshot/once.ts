@@ -85,12 +85,12 @@ export async function restoreOnce(
   ports: OncePorts,
 ): Promise<RestoreOutcome> {
   const loaded = await loadOnce(config, ports);
+  if (loaded.state === "loaded") await checkIproute(ports.exec);
   const sticky = new StickyIps(config.ipam, ports);
   const orphans = await sticky.collectOrphans().catch((error) => ({
     skipped: errorMessage(error),
   }));
   if (loaded.state === "none") return { state: "none" };
-  await checkIproute(ports.exec);
   const { snapshot, passedOver } = loaded;
   const report = await restoreNetwork(snapshot.network, ports, { waitMs: config.underlayWait });
   return { state: "restored", snapshot, passedOver, report, orphans };

@@ -4,7 +4,8 @@ import { errorMessage } from "../kernel/errors.ts";
 import type { Fs } from "../platform/fs.ts";
 import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
-import type { FlannelNetwork } from "./ipam/conflist.ts";
+import { readConfDir } from "./ipam/conf_dir.ts";
+import { type FlannelNetwork, planConflist } from "./ipam/conflist.ts";
 import { clearHolds } from "./ipam/holds.ts";
 import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/install.ts";
 import type { IpamPorts } from "./ipam/ipam_network.ts";
@@ -68,8 +69,12 @@ export class StickyIps {
     const { logger } = this.#ports;
     const former = JSON.stringify(this.#state);
     try {
+      const { confDir } = this.#config;
+      const plan = planConflist(await readConfDir(this.#ipam.fs, confDir));
       // First: a config that names a plugin which is not there would keep every pod from starting.
-      await installShim(this.#ipam, this.#ports.program);
+      if (plan.state === "wanted" || plan.state === "absent" && plan.file !== undefined) {
+        await installShim(this.#ipam, this.#ports.program);
+      }
       const outcome = await reconcileConflist(this.#ipam);
       this.#state = toState(outcome);
       if (outcome.state === "written") {

@@ -45,7 +45,7 @@ Deno.test("the example config shows every setting of an identity", async () => {
 
 Deno.test("the example config shows the defaults", async () => {
   const shown = parse(await uncommented());
-  const minimal = load("proxy: {upstream: {server: 'https://10.0.0.1:6443'}}\n");
+  const minimal = load("proxy: {upstream: {server: 'https://10.0.0.1:6443'}}\nsnapshot: {}\n");
   const defaults = z.encode(AgentConfig, minimal);
   const wrong = leavesOf(AgentConfig)
     .filter(({ path }) => !/^proxy\.(upstream|identities)/.test(formatPath(path)))

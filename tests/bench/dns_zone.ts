@@ -15,6 +15,8 @@ import { type ServiceFacts, toServiceFacts } from "../../src/dns/zone/service_fa
 import { HTTP, service, slice } from "../testing/dns_cluster.ts";
 import { ednsOf, queryPacket } from "../testing/dns_messages.ts";
 
+const print = (line: string) => void Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+
 const SERVICES = 10_000;
 const ENDPOINTS_EACH = 5;
 const NAMESPACES = 100;
@@ -120,10 +122,10 @@ const started = performance.now();
 const zone = build();
 const builtMs = performance.now() - started;
 const after = used();
-console.log(
+print(
   `${SERVICES} Services, ${SERVICES * ENDPOINTS_EACH} endpoints in ${builtMs.toFixed(0)} ms`,
 );
-console.log(`memory: heap +${mib(after.heap - before.heap)}, rss +${mib(after.rss - before.rss)}`);
+print(`memory: heap +${mib(after.heap - before.heap)}, rss +${mib(after.rss - before.rss)}`);
 
 for (const { name, packets } of CASES) {
   // Once to make the answers, and once more for the compiler.
@@ -137,7 +139,7 @@ for (const { name, packets } of CASES) {
   }
   const qps = count / ((performance.now() - start) / 1000);
   const coldQps = packets.length / (coldMs / 1000);
-  console.log(
+  print(
     `${name}: ${Math.round(qps)}/s, first time ${Math.round(coldQps)}/s, ${
       Math.round(size / count)
     } bytes`,
@@ -145,7 +147,7 @@ for (const { name, packets } of CASES) {
 }
 
 const asked = used();
-console.log(
+print(
   `memory after all of these: heap +${mib(asked.heap - before.heap)}, rss +${
     mib(asked.rss - before.rss)
   }`,
@@ -159,4 +161,4 @@ const flips = all.map((i) => factsOf(i).slice).map((facts) => ({
 const start = performance.now();
 for (const change of flips) zone.apply(change);
 const changeUs = (performance.now() - start) * 1000 / flips.length;
-console.log(`a change of an EndpointSlice: ${changeUs.toFixed(1)} us`);
+print(`a change of an EndpointSlice: ${changeUs.toFixed(1)} us`);

@@ -15,6 +15,10 @@ export interface CoreDnsOptions {
   readonly kubeconfig: string;
   /** For its configuration and log; empty. */
   readonly folder: string;
+  /** Zones beside `cluster.local`. */
+  readonly zones?: readonly string[];
+  /** Lines of its `kubernetes` section. */
+  readonly settings?: readonly string[];
 }
 
 /** Starts in well under a second, and then waits up to 5 s for the API before it answers. */
@@ -31,17 +35,19 @@ export class CoreDns implements AsyncDisposable {
   }
 
   /** Starts it and waits until it has what the API server knows. */
-  static async start({ program, kubeconfig, folder }: CoreDnsOptions): Promise<CoreDns> {
+  static async start(options: CoreDnsOptions): Promise<CoreDns> {
+    const { program, kubeconfig, folder, zones = [], settings = [] } = options;
+    const served = ["cluster.local", ...zones];
     const [port, ready] = [freePort(), freePort()];
     const file = join(folder, "Corefile");
     await Deno.writeTextFile(
       file,
-      `cluster.local:${port} {
+      `${served.map((zone) => `${zone}:${port}`).join(" ")} {
   bind 127.0.0.1
   ready 127.0.0.1:${ready}
   errors
-  kubernetes cluster.local {
-    kubeconfig ${kubeconfig}
+  kubernetes ${served.join(" ")} {
+${[`kubeconfig ${kubeconfig}`, ...settings].map((line) => `    ${line}`).join("\n")}
   }
 }
 `,
@@ -74,6 +80,23 @@ export class CoreDns implements AsyncDisposable {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;
     }
+  }
+
+  /** The reply to a query, both without their length, over TCP. */
+  async exchange(packet: Uint8Array): Promise<Uint8Array> {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+    await connection.write(Uint8Array.of(packet.length >> 8, packet.length & 0xff, ...packet));
+    const read = async (count: number) => {
+      const bytes = new Uint8Array(count);
+      for (let at = 0; at < count;) {
+        const more = await connection.read(bytes.subarray(at));
+        if (more === null) throw new Error(`CoreDNS hung up after ${at} of ${count} bytes`);
+        at += more;
+      }
+      return bytes;
+    };
+    const [high, low] = await read(2);
+    return await read(high! << 8 | low!);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -57,6 +57,7 @@ const BINARY = "usr/local/bin/edge-agent";
 const CONFIG = "etc/edge-agent/config.yaml";
 const STATE = "var/lib/edge-agent";
 const UNIT = "etc/systemd/system/edge-agent.service";
+const RESTORE_UNIT = "etc/systemd/system/edge-agent-restore.service";
 
 Deno.test("install.sh puts binary, config, state and unit under the prefix", async () => {
   await using installation = await Installation.create();
@@ -80,6 +81,9 @@ Deno.test("install.sh moves the paths in config and unit under the prefix", asyn
   );
   assert.ok(unit.includes(`ReadWritePaths=${prefix}/${STATE}\n`), unit);
   assert.doesNotMatch(unit, /^StateDirectory/m);
+  const restore = await installation.read(RESTORE_UNIT);
+  const command = `${prefix}/${BINARY} snapshot restore --config ${prefix}/${CONFIG}`;
+  assert.ok(restore.includes(`ExecStart=${command}\n`), restore);
   const config = await installation.read(CONFIG);
   assert.ok(config.includes(`${prefix}/${STATE}`), config);
   assert.doesNotMatch(config, /(?<![\w-])\/var\/lib\/edge-agent/);
@@ -114,6 +118,7 @@ Deno.test("install.sh --uninstall keeps config and state", async () => {
   assert.equal(code, 0, stderr);
   assert.equal(await installation.has(BINARY), false);
   assert.equal(await installation.has(UNIT), false);
+  assert.equal(await installation.has(RESTORE_UNIT), false);
   assert.equal(await installation.has(CONFIG), true);
   assert.equal(await installation.read(join(STATE, "state.db")), "precious");
 });
@@ -124,7 +129,7 @@ Deno.test("install.sh --uninstall --purge leaves no file", async () => {
   const { prefix } = installation;
   const { code, stderr } = await installation.run("--prefix", prefix, "--uninstall", "--purge");
   assert.equal(code, 0, stderr);
-  for (const path of [BINARY, UNIT, CONFIG, STATE]) {
+  for (const path of [BINARY, UNIT, RESTORE_UNIT, CONFIG, STATE]) {
     assert.equal(await installation.has(path), false, path);
   }
 });

@@ -23,6 +23,21 @@ fsContract("FakeFs", async () => {
   };
 });
 
+Deno.test("createFs() waits for the lock that others find, when the file was removed and made again", async () => {
+  const root = await Deno.makeTempDir();
+  const fs = createFs(root);
+  const first = await fs.lock("/lock", 1_000);
+  const waiting = fs.lock("/lock", 5_000);
+  await Deno.remove(`${root}/lock`);
+  const second = await fs.lock("/lock", 1_000);
+  first?.[Symbol.dispose]();
+  const early = await Promise.race([waiting.then(() => true), fs.lock("/lock", 50)]);
+  assert.equal(early, undefined);
+  second?.[Symbol.dispose]();
+  (await waiting)?.[Symbol.dispose]();
+  await Deno.remove(root, { recursive: true });
+});
+
 Deno.test({
   name: "createFs() names the path, not the runtime's flags, when a build may not use it",
   permissions: { read: false },

@@ -46,8 +46,14 @@ export function slice(
   };
 }
 
-/** A `v1.Pod` with an address. */
-export function pod(namespace: string, name: string, ip: string, phase = "Running"): unknown {
+/** A `v1.Pod`, as far as the zone reads it. */
+export interface Pod {
+  metadata: { namespace: string; name: string };
+  status: { phase: string; podIP: string; podIPs: { ip: string }[] };
+}
+
+/** A pod with an address. */
+export function pod(namespace: string, name: string, ip: string, phase = "Running"): Pod {
   return { metadata: { namespace, name }, status: { phase, podIP: ip, podIPs: [{ ip }] } };
 }
 

@@ -91,7 +91,15 @@ export class FakeFs implements Fs {
 
   /** Power is back after a crash (or goes away and comes back now). */
   restart({ entries, bytes }: CrashOutcome): void {
-    if (entries === "lost") this.#entries = new Map(this.#durableEntries);
+    if (entries === "lost") {
+      // A directory that is lost takes along what is in it.
+      const paths = [...this.#durableEntries.keys()].sort((a, b) => a.length - b.length);
+      this.#entries = new Map();
+      for (const path of paths) {
+        const isRooted = path === "/" || this.#entries.has(parentOf(path));
+        if (isRooted) this.#entries.set(path, this.#durableEntries.get(path)!);
+      }
+    }
     this.#durableEntries = new Map(this.#entries);
     for (const node of this.#entries.values()) {
       node.data = node.durable ??= node.data.slice(0, bytes);

@@ -5,7 +5,12 @@
  * @module
  */
 
-import type { Exec, ExecOptions, ExecResult } from "../../src/platform/exec.ts";
+import {
+  type Exec,
+  type ExecOptions,
+  type ExecResult,
+  ProgramError,
+} from "../../src/platform/exec.ts";
 import type { ObservedLink } from "../../src/snapshot/model.ts";
 
 interface FakeLink {
@@ -72,7 +77,9 @@ export class FakeKernel implements Exec {
       this.calls++;
       const other = this.programs.get(program);
       if (other !== undefined) return other(args, options);
-      if (program !== "ip" && program !== "bridge") throw new Error(`no program "${program}"`);
+      if (program !== "ip" && program !== "bridge") {
+        throw new ProgramError(program, `there is no program "${program}" on PATH: install it`);
+      }
       if (args[0] === "-V") {
         return done(program === "ip" ? this.version : "bridge utility, 6.1.0");
       }

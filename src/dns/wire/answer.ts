@@ -1,7 +1,7 @@
 import type { ExtendedError } from "./rcode.ts";
 import { decodeMessage, FLAG, HEADER_BYTES, type Message } from "./message.ts";
-import { nameSize } from "./name.ts";
-import { CLASS_IN } from "./record_type.ts";
+import { nameKey, nameSize } from "./name.ts";
+import { CLASS_IN, TYPE } from "./record_type.ts";
 import { type ResourceRecord, writeRecord } from "./record.ts";
 import { WireWriter } from "./wire_writer.ts";
 
@@ -22,6 +22,8 @@ export interface Answer {
   /** Where the answer section ends in `records`, and where the authority section does. */
   answersEnd: number;
   authoritiesEnd: number;
+  /** Bytes of each record of the answer section where all are addresses of the question's name; else 0. */
+  turnBytes: number;
   /** Shown to clients that speak EDNS. */
   extendedError?: ExtendedError;
 }
@@ -63,8 +65,16 @@ export function createAnswer(name: string, parts: AnswerParts): Answer {
     records: any ? writer.take() : NOTHING,
     answersEnd,
     authoritiesEnd,
+    turnBytes: areAddressesOf(name, answers) ? answersEnd / answers.length : 0,
     extendedError,
   };
+}
+
+/** Whether the order of the answers says nothing, and none of them is pointed to. */
+function areAddressesOf(name: string, answers: readonly ResourceRecord[]): boolean {
+  const type = answers[0]?.type;
+  return name !== "" && answers.length > 1 && (type === TYPE.A || type === TYPE.AAAA) &&
+    answers.every((record) => record.type === type && nameKey(record.name) === name);
 }
 
 /** The message that an answer to the question for `name` and `type` is. */

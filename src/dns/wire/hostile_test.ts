@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { FUZZ_RUNS, mutate, mutations } from "../../../tests/testing/arbitraries.ts";
 import { dnsMessage, ednsOf, queryPacket } from "../../../tests/testing/dns_messages.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
+import { readName } from "./name.ts";
 import { receiveQuery } from "./query.ts";
 import { TYPE } from "./record_type.ts";
 
@@ -288,6 +289,24 @@ Deno.test("S43 a packet full of pointers is read in bounded time", () => {
     if (start < 0x4000) before = i % 120 === 119 ? 12 : start;
   }
   decodeMessage(bytes.subarray(0, at));
+});
+
+Deno.test("S43 a name of pointers to pointers is refused", () => {
+  const chain = (count: number) => {
+    const bytes = [...header(RESPONSE, 0, 1, 0, 0), 0, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    // The first leads to the root of the record before.
+    let to = 12;
+    const names: number[] = [];
+    for (let i = 0; i < count; i++) {
+      names.push(0xc0 | to >> 8, to & 255);
+      to = bytes.length + 2 * i;
+    }
+    return { bytes: Uint8Array.from([...bytes, ...names]), last: to };
+  };
+  const short = chain(127);
+  assert.equal(readName(short.bytes, short.last, "text").name, "");
+  const long = chain(128);
+  assert.throws(() => readName(long.bytes, long.last, "text"), SyntaxError);
 });
 
 Deno.test("receiveQuery() reads name, type, class, flags and EDNS of a query", () => {

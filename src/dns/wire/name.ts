@@ -10,6 +10,9 @@ export const MAX_NAME_BYTES = 255;
 /** Bytes of one label. */
 export const MAX_LABEL_BYTES = 63;
 
+/** Pointers in one name: more than one before each label has no sense. */
+const MAX_POINTERS = 127;
+
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 
@@ -47,6 +50,7 @@ export function readName(bytes: Uint8Array, start: number, form: "text" | "key")
   let [at, end, size, name] = [start, -1, 1, ""];
   // Where the labels being read began: a pointer has to lead to before.
   let before = start;
+  let pointers = 0;
   for (;;) {
     const length = bytes[at];
     if (length === undefined) throw broken("it is cut off", start);
@@ -55,6 +59,9 @@ export function readName(bytes: Uint8Array, start: number, form: "text" | "key")
       const low = bytes[at + 1];
       if (low === undefined) throw broken("it is cut off", start);
       if (end < 0) end = at + 2;
+      if (++pointers > MAX_POINTERS) {
+        throw broken(`it has more than ${MAX_POINTERS} pointers`, start);
+      }
       at = (length & 0x3f) << 8 | low;
       if (at >= before || at < 12) throw broken(`a pointer leads to byte ${at}`, start);
       before = at;

@@ -4,7 +4,6 @@ import { FLAG, HEADER_BYTES, MAX_MESSAGE_BYTES } from "./message.ts";
 import { skipName } from "./name.ts";
 import type { Query, Received } from "./query.ts";
 import type { ExtendedError } from "./rcode.ts";
-import { TYPE } from "./record_type.ts";
 import { WireWriter } from "./wire_writer.ts";
 
 /** Largest UDP reply: it passes every path without fragments (DNS flag day 2020). Also what we say to take. */
@@ -44,8 +43,8 @@ export function formatReply(
   const opt = edns === undefined ? NOTHING : optBytes(edns, answer);
   const optSize = opt.length;
   const room = options.limit - questionEnd - optSize;
-  let { answers, authorities, additionals, records } = answer;
-  let size = records.length;
+  let { answers, authorities, additionals } = answer;
+  let size = answer.records.length;
   if (size > room) {
     [size, additionals] = [answer.authoritiesEnd, 0];
     if (size > room) [size, authorities] = [answer.answersEnd, 0];
@@ -71,12 +70,7 @@ export function formatReply(
   put(6, answers);
   put(8, authorities);
   put(10, additionals + (optSize === 0 ? 0 : 1));
-  if (options.turn === undefined || answer.answers < 2) {
-    reply.set(size === records.length ? records : records.subarray(0, size), questionEnd);
-  } else {
-    records = turned(answer, options.turn);
-    reply.set(records.subarray(0, size), questionEnd);
-  }
+  putRecords(reply, questionEnd, size, answer, options.turn);
   reply.set(opt, questionEnd + size);
   return reply;
 }
@@ -135,22 +129,23 @@ function recordEnd(records: Uint8Array, at: number): number {
   return end + 10 + (records[end + 8]! << 8 | records[end + 9]!);
 }
 
-/** The records with the answer section turned by `turn`, if all in it have the same size and owner. */
-function turned(answer: Answer, turn: number): Uint8Array {
-  const { records, answers, answersEnd } = answer;
-  const each = answersEnd / answers;
-  // What an address record is when its name points to the question: no other record points into it.
-  const type = each === 16 ? TYPE.A : each === 28 ? TYPE.AAAA : undefined;
-  for (let at = 0; at < answersEnd; at += each) {
-    const same = records[at] === 0xc0 && records[at + 1] === HEADER_BYTES &&
-      records[at + 2] === 0 &&
-      records[at + 3] === type;
-    if (!same) return records;
+/** Puts the first `size` bytes of the records at `at`, the answer section turned by `turn` records. */
+function putRecords(
+  reply: Uint8Array,
+  at: number,
+  size: number,
+  { records, answers, answersEnd, turnBytes }: Answer,
+  turn = 0,
+): void {
+  const cut = turnBytes === 0 ? 0 : (turn % answers) * turnBytes;
+  if (cut === 0) {
+    reply.set(size === records.length ? records : records.subarray(0, size), at);
+    return;
   }
-  const cut = (turn % answers) * each;
-  const copy = new Uint8Array(records.length);
-  copy.set(records.subarray(cut, answersEnd));
-  copy.set(records.subarray(0, cut), answersEnd - cut);
-  copy.set(records.subarray(answersEnd), answersEnd);
-  return copy;
+  // Of a huge answer only what fits is touched.
+  const head = Math.min(size, answersEnd - cut);
+  const tail = Math.min(size, answersEnd) - head;
+  reply.set(records.subarray(cut, cut + head), at);
+  reply.set(records.subarray(0, tail), at + head);
+  if (size > answersEnd) reply.set(records.subarray(answersEnd, size), at + answersEnd);
 }

@@ -107,6 +107,27 @@ Deno.test("formatReply() turns addresses, so that the first is not always the sa
   assert.deepEqual(firsts, ["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.0"]);
 });
 
+Deno.test("formatReply() turns also what it has to cut, so that no address is always left out", () => {
+  const query = ask(NAME, TYPE.A);
+  const answer = createAnswer(query.name, { rcode: 0, answers: addresses(NAME, 40) });
+  const seen = new Set<string>();
+  for (let turn = 0; turn < 40; turn++) {
+    const got = decodeMessage(formatReply(query, answer, { limit: 512, turn }));
+    assert.deepEqual([got.answers.length, got.truncated], [29, true]);
+    for (const { data } of got.answers) seen.add((data as { address: string }).address);
+  }
+  assert.equal(seen.size, 40);
+});
+
+Deno.test("formatReply() writes into a buffer of the caller", () => {
+  const query = ask(NAME, TYPE.A, { edns: ednsOf(1232) });
+  const answer = createAnswer(query.name, { rcode: 0, answers: addresses(NAME, 3) });
+  const into = new Uint8Array(1232).fill(0xff);
+  const reply = formatReply(query, answer, { limit: 1232, into });
+  assert.equal(reply.buffer, into.buffer);
+  assert.deepEqual(reply, formatReply(query, answer, { limit: 1232 }));
+});
+
 Deno.test("formatReply() does not turn a chain of names", () => {
   const query = ask("a.b", TYPE.A);
   const cname = (name: string, target: string): ResourceRecord => ({

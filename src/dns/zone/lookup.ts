@@ -40,7 +40,7 @@ export class Lookup<Memo> {
       case "nameServer":
         return this.#nameServer(name, type);
       case "namespace":
-        return this.#namespace(what, type);
+        return this.#namespace(what);
       case "service":
         return this.#service(name, what, type);
       case "pod":
@@ -68,10 +68,7 @@ export class Lookup<Memo> {
     return this.#addresses(name, type, addresses, "the zone's name server");
   }
 
-  #namespace(
-    { branch, namespace }: Extract<ZoneName, { kind: "namespace" }>,
-    _type: number,
-  ): Outcome {
+  #namespace({ branch, namespace }: Extract<ZoneName, { kind: "namespace" }>): Outcome {
     if (branch === "pod" && this.#options.pods === "disabled") {
       return { state: "missing", why: "names of pods are disabled" };
     }

@@ -37,6 +37,7 @@ export async function add(
   if (answer.code !== 0 || pod === undefined) return answer;
   const { uid, containerID, ifName, netns } = request;
   const ips = resultIps(objectOf(parseJson(answer.stdout)));
+  if (ips.length === 0) return answer;
   const timeMs = ports.clock.now();
   await network.records.put({
     network: network.name,
@@ -69,13 +70,18 @@ class Allocation {
     const without = ranges.filter((set) => countIn(set, granted) === 0);
     await this.#reclaim(without);
     const ask = granted.length > 0 ? withIps(conf, granted) : stdin;
-    let answer = await this.#run(ask, without);
-    if (answer.code !== 0 && granted.length > 0 && !saysDuplicate(answer)) {
-      // Somebody who does not take our lock was quicker: any address is better than none.
-      answer = await this.#run(stdin, ranges);
+    try {
+      let answer = await this.#run(ask, without);
+      if (answer.code !== 0 && granted.length > 0 && !saysDuplicate(answer)) {
+        // Somebody who does not take our lock was quicker: any address is better than none.
+        answer = await this.#run(stdin, ranges);
+      }
+      if (answer.code !== 0 && !saysDuplicate(answer)) await this.#giveBack(hostLocal);
+      return answer;
+    } catch (error) {
+      await this.#giveBack(hostLocal);
+      throw error;
     }
-    if (answer.code !== 0 && !saysDuplicate(answer)) await this.#giveBack(hostLocal);
-    return answer;
   }
 
   /** Takes the addresses out of the store that may be asked for: at most one of each range set. */
@@ -93,7 +99,7 @@ class Allocation {
     for (const set of request.ranges) {
       let choice = await this.#choose(usableIn(set, wanted));
       if (choice === undefined) {
-        held ??= (await store.holds()).filter(({ owner }) => isSamePod(pod, owner.pod))
+        held ??= (await store.holds()).filter((hold) => isSamePod(pod, hold.pod))
           .map(({ ip }) => ip).reverse();
         choice = await this.#choose(usableIn(set, held));
       }

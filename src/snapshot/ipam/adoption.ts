@@ -63,7 +63,10 @@ async function removeHolds(ports: IpamPorts, network: FlannelNetwork): Promise<v
   const lock = await lockIpam(ports);
   try {
     await store.edit(async () => {
-      for (const { ip } of await store.holds()) await store.free(ip);
+      for (const { ip, owner } of await store.entries()) {
+        // A broken one may have been a hold, and host-local would never free it.
+        if (owner.kind !== "container") await store.free(ip);
+      }
     });
   } finally {
     lock[Symbol.dispose]();

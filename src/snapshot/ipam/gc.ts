@@ -35,7 +35,7 @@ export async function gc(
   if (!(await hostLocal.versions()).includes("1.1.0")) return { code: 0, stdout: "", stderr: "" };
   const answer = await hostLocal.run("GC", stdin);
   // One that collects knows nothing of holds.
-  for (const { ip, owner } of kept) await store.hold(ip, owner.pod);
+  for (const { ip, pod } of kept) await store.hold(ip, pod);
   return answer;
 }
 

@@ -25,8 +25,8 @@ export async function clearHolds(
   const lock = await lockIpam(ports);
   try {
     await store.edit(async () => {
-      for (const { ip, owner, mtimeMs } of await store.holds()) {
-        if (pods.has(formatPodKey(owner.pod)) || mtimeMs >= askedAtMs) continue;
+      for (const { ip, pod, mtimeMs } of await store.holds()) {
+        if (pods.has(formatPodKey(pod)) || mtimeMs >= askedAtMs) continue;
         await store.free(ip);
         cleared.holds++;
       }

@@ -14,6 +14,12 @@ export type Owner =
 export interface StoreEntry {
   readonly ip: string;
   readonly owner: Owner;
+}
+
+/** An address that is kept for a pod. */
+export interface Hold {
+  readonly ip: string;
+  readonly pod: PodKey;
   /** When it was written, ms. */
   readonly mtimeMs: number;
 }
@@ -33,6 +39,8 @@ export function parseOwner(text: string): Owner {
     const pod = toPodKey(namespace, name);
     return pod === undefined ? { kind: "broken" } : { kind: "hold", pod };
   }
+  // A hold that a power cut left half written would pass for a container of an old host-local.
+  if (second === "" && HOLD.startsWith(first)) return { kind: "broken" };
   if (!isContainerId(first)) return { kind: "broken" };
   if (second !== "" && !isInterfaceName(second)) return { kind: "broken" };
   return { kind: "container", containerID: first, ifName: second };
@@ -68,22 +76,20 @@ export class IpStore {
   /** Everything that is in the store. */
   async entries(): Promise<StoreEntry[]> {
     const entries = await Promise.all((await this.list()).map(async (ip) => {
-      const [owner, stat] = await Promise.all([
-        this.ownerOf(ip),
-        this.#fs.stat(`${this.dir}/${ip}`),
-      ]);
-      return owner && stat && { ip, owner, mtimeMs: stat.mtimeMs };
+      const owner = await this.ownerOf(ip);
+      return owner && { ip, owner };
     }));
     return entries.filter((entry) => entry !== undefined);
   }
 
   /** The addresses held for pods, oldest hold first. */
-  async holds(): Promise<(StoreEntry & { owner: { kind: "hold" } })[]> {
-    return (await this.entries())
-      .filter((entry): entry is StoreEntry & { owner: { kind: "hold"; pod: PodKey } } =>
-        entry.owner.kind === "hold"
-      )
-      .sort((a, b) => a.mtimeMs - b.mtimeMs);
+  async holds(): Promise<Hold[]> {
+    const holds = await Promise.all((await this.entries()).map(async ({ ip, owner }) => {
+      if (owner.kind !== "hold") return undefined;
+      const stat = await this.#fs.stat(`${this.dir}/${ip}`);
+      return stat && { ip, pod: owner.pod, mtimeMs: stat.mtimeMs };
+    }));
+    return holds.filter((hold) => hold !== undefined).sort((a, b) => a.mtimeMs - b.mtimeMs);
   }
 
   /** Frees an address. Only within {@linkcode IpStore.edit}, after a look at who has it. */

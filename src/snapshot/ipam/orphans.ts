@@ -1,7 +1,6 @@
 import type { FlannelNetwork } from "./conflist.ts";
 import { IpamNetwork, type IpamPorts, lockIpam } from "./ipam_network.ts";
-import type { StoreEntry } from "./ip_store.ts";
-import type { PodKey } from "./pod_key.ts";
+import type { Owner } from "./ip_store.ts";
 import type { PodRecord } from "./pod_records.ts";
 import { ScratchFiles } from "./scratch.ts";
 
@@ -15,7 +14,7 @@ export interface OrphanLimits {
 export interface CollectedOrphans {
   /** Addresses freed: their container is known to nobody, or the file says nothing. */
   freed: number;
-  /** Addresses of such containers that are held for the pod that last had them. */
+  /** Addresses of such containers, or of none, that are held for the pod that last had them. */
   held: number;
   /** Holds that were too old. */
   holds: number;
@@ -43,17 +42,23 @@ export async function collectOrphans(
     const claims = claimsOf(await records.all());
     const oldestMs = clock.now() - holdTtlMs;
     await store.edit(async () => {
-      for (const entry of await store.entries()) {
-        if (entry.owner.kind === "hold") {
-          if (entry.mtimeMs >= oldestMs) continue;
-          await store.free(entry.ip);
-          found.holds++;
-        } else if (await isOrphan(entry)) {
-          await store.free(entry.ip);
-          const pod = claims.get(entry.ip);
-          const held = pod !== undefined && await store.hold(entry.ip, pod);
-          found[held ? "held" : "freed"]++;
-        }
+      for (const { ip, mtimeMs } of await store.holds()) {
+        if (mtimeMs >= oldestMs) continue;
+        await store.free(ip);
+        found.holds++;
+      }
+      for (const { ip, owner } of await store.entries()) {
+        if (!await isOrphan(owner)) continue;
+        await store.free(ip);
+        const claim = claims.get(ip);
+        const held = claim !== undefined && await store.hold(ip, claim.pod);
+        found[held ? "held" : "freed"]++;
+      }
+      // host-local does not sync what it writes: a power cut takes along the files of pods that had just
+      // started, while their records are safe.
+      if (!await fs.exists(store.dir)) return;
+      for (const [ip, { pod, timeMs }] of claims) {
+        if (timeMs >= oldestMs && await store.hold(ip, pod)) found.held++;
       }
     });
     const used = new Set(await store.list());
@@ -71,10 +76,10 @@ export async function collectOrphans(
 /** Whether the container that an address belongs to is in nobody's books. */
 async function orphanTest(
   network: IpamNetwork,
-): Promise<(entry: StoreEntry) => Promise<boolean>> {
+): Promise<(owner: Owner) => Promise<boolean>> {
   const cached = new Set((await network.results.all()).map(({ containerID }) => containerID));
   const recorded = new Map((await network.records.all()).map((rec) => [rec.containerID, rec]));
-  return async ({ owner }) => {
+  return async (owner) => {
     if (owner.kind !== "container") return owner.kind === "broken";
     if (cached.has(owner.containerID)) return false;
     // Should a container live all the same, its address is not free.
@@ -84,7 +89,7 @@ async function orphanTest(
 }
 
 /** Whose an address was last, where a record knows. */
-function claimsOf(records: readonly PodRecord[]): Map<string, PodKey> {
+function claimsOf(records: readonly PodRecord[]): Map<string, PodRecord> {
   const sorted = records.toSorted((a, b) => a.timeMs - b.timeMs);
-  return new Map(sorted.flatMap(({ ips, pod }) => ips.map((ip) => [ip, pod] as const)));
+  return new Map(sorted.flatMap((record) => record.ips.map((ip) => [ip, record] as const)));
 }

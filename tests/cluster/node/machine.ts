@@ -81,6 +81,8 @@ export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions;
   readonly #folders: Readonly<Record<string, "empty" | "copy">>;
   #power: Power | undefined;
+  /** Of all services since the power was switched on. */
+  readonly #ends: Promise<unknown>[] = [];
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -150,6 +152,7 @@ export class Machine implements AsyncDisposable {
     Deno.kill(power.pid, "SIGKILL");
     await power.first.status;
     await power.first.stdin.close().catch(() => {});
+    await Promise.all(this.#ends.splice(0));
     await power.cgroup?.[Symbol.asyncDispose]();
   }
 
@@ -171,6 +174,7 @@ export class Machine implements AsyncDisposable {
       argv: [...this.#enter(), "sh", "-c", 'echo $$ >"$0"; exec "$@"', `/run/${name}.pid`, ...argv],
       logFile: this.outside(`/var/log/${name}.log`),
     });
+    this.#ends.push(process.ended);
     return new Service(this, process);
   }
 

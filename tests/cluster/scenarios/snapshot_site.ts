@@ -84,9 +84,14 @@ export class SnapshotSite {
   }
 
   /** Waits until what a host has on its disk is as it should be; tells what its agent said if it never is. */
-  async keptUntil(host: EdgeHost, what: string, isRight: (kept: Kept) => boolean): Promise<void> {
+  async keptUntil(
+    host: EdgeHost,
+    what: string,
+    isRight: (kept: Kept) => boolean,
+    timeoutMs?: number,
+  ): Promise<void> {
     try {
-      await until(what, async () => isRight(await this.kept(host)));
+      await until(what, async () => isRight(await this.kept(host)), { timeoutMs });
     } catch (cause) {
       const log = await this.agentOf(host).log();
       throw new Error(`${(cause as Error).message}\n${log.slice(-4_000)}`, { cause });

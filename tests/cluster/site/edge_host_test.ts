@@ -91,6 +91,16 @@ test("EdgeSite.blackhole() cuts every host off the cloud, and none off the other
   assert.deepEqual([await seesCloud(a, site), await seesCloud(b, site)], [true, true]);
 });
 
+test("EdgeHost.installAgent() makes an agent whose commands run on the host", async (site) => {
+  const [a] = site.hosts as [EdgeHost];
+  const agent = await a.installAgent({ identities: [site.flannelIdentity] });
+  const { code, stderr } = await agent.run("config", "check");
+  assert.equal(code, 0, stderr);
+  await agent.installAs("/opt/cni/bin/some-plugin");
+  const { stdout } = await a.run(["/opt/cni/bin/some-plugin", "config", "print"]);
+  assert.ok(stdout.includes("flannel"), stdout);
+}, { hosts: ["edge-a"] });
+
 test("EdgeSite has IPv6 on the LAN where asked for", async (site) => {
   const [a, b] = site.hosts as [EdgeHost, EdgeHost];
   assert.ok(await pings(a, b.nic.address6!));

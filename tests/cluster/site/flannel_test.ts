@@ -122,3 +122,39 @@ test("EdgeSite.addPeers() makes peers that flanneld takes up", async (site) => {
     peers.map(({ mac6 }) => mac6).sort(),
   );
 }, { hosts: ["edge-a"], flannel: { dualStack: true } });
+
+test("flanneld adopts a device that is there before it, MAC and MTU and all", async (site) => {
+  const [a] = site.hosts as [EdgeHost];
+  const [mac, mtu] = ["02:00:00:ad:00:01", 1400];
+  await a.run([
+    ...["ip", "link", "add", "dev", "flannel.1", "address", mac, "mtu", `${mtu}`, "type", "vxlan"],
+    ...["id", "1", "dev", a.nic.name, "local", a.nic.address!, "dstport", "8472", "nolearning"],
+  ]);
+  const before = await a.kernel.link("flannel.1");
+  const flanneld = a.startFlanneld({ kubeconfig: site.flannel.kubeconfig });
+  const { vteps, subnetEnv } = await a.flannelReady(flanneld, 0);
+  const { ifindex } = vteps["flannel.1"]!;
+  assert.deepEqual(
+    { ifindex, mac: vteps["flannel.1"]?.mac, mtu: vteps["flannel.1"]?.mtu },
+    { ifindex: before?.ifindex, mac, mtu },
+  );
+  // The pods are told what flanneld would have made.
+  assert.match(subnetEnv!, /FLANNEL_MTU=1450/);
+  const { metadata } = await readNode(site.cluster, a.name);
+  const announced = metadata.annotations?.["flannel.alpha.coreos.com/backend-data"];
+  assert.deepEqual(JSON.parse(announced!), { VNI: 1, VtepMAC: mac });
+}, { hosts: ["edge-a"] });
+
+test("flanneld makes a device anew whose address is another", async (site) => {
+  const [a] = site.hosts as [EdgeHost];
+  await a.run([
+    ...["ip", "link", "add", "dev", "flannel.1", "address", "02:00:00:ad:00:01", "type", "vxlan"],
+    ...["id", "1", "dev", a.nic.name, "local", "10.206.0.99", "dstport", "8472", "nolearning"],
+  ]);
+  const before = await a.kernel.link("flannel.1");
+  const flanneld = a.startFlanneld({ kubeconfig: site.flannel.kubeconfig });
+  const { vteps } = await a.flannelReady(flanneld, 0);
+  assert.notEqual(vteps["flannel.1"]?.ifindex, before?.ifindex);
+  assert.notEqual(vteps["flannel.1"]?.mac, before?.address);
+  assert.equal(vteps["flannel.1"]?.local, a.nic.address);
+}, { hosts: ["edge-a"] });

@@ -7,10 +7,17 @@
 import { type Cluster, type ClusterOptions, hasNetAdmin, startCluster } from "../cluster.ts";
 import { EdgeSite, type SiteOptions } from "./edge_site.ts";
 
+export { note } from "../scenarios/site.ts";
+
 /** What may differ between the clouds of two files. */
 export interface LabOptions {
   /** Put behind our own arguments of the cloud's processes. */
   readonly extraArguments?: ClusterOptions["extraArguments"];
+  /**
+   * Off where the tests restart a process of the cloud: it began before the test and ends in it, or the
+   * other way round.
+   */
+  readonly sanitize?: boolean;
 }
 
 /** Registers a test that gets a site of its own. */
@@ -21,7 +28,9 @@ export type TestSite = (
 ) => void;
 
 /** Starts a cloud before the first test of a file and returns what registers its tests. */
-export async function shareLab({ extraArguments }: LabOptions = {}): Promise<TestSite> {
+export async function shareLab(
+  { extraArguments, sanitize = true }: LabOptions = {},
+): Promise<TestSite> {
   const can = await hasNetAdmin();
   if (!can.ok) await Deno.stderr.write(new TextEncoder().encode(`ignored: ${can.reason}\n`));
   let cluster: Cluster;
@@ -34,14 +43,11 @@ export async function shareLab({ extraArguments }: LabOptions = {}): Promise<Tes
     Deno.test({
       name,
       ignore: !can.ok,
+      sanitizeOps: sanitize,
+      sanitizeResources: sanitize,
       async fn() {
         await using site = await EdgeSite.create(cluster, options);
         await body(site);
       },
     });
-}
-
-/** Prints a figure of a test. */
-export function note(text: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`    ${text}\n`));
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
+import type { Exec } from "../../../src/platform/exec.ts";
 import { converge } from "../../../src/snapshot/apply.ts";
 import { readKernelState } from "../../../src/snapshot/kernel_state.ts";
 import { isFlannelLink, type KernelState } from "../../../src/snapshot/model.ts";
 import { plan } from "../../../src/snapshot/plan.ts";
-import { FakeKernel } from "../../testing/fake_kernel.ts";
+import { FakeKernel, PowerCut } from "../../testing/fake_kernel.ts";
 import { arbitraryDesired, flannelLink, vxlanPeer } from "../../testing/flannel_network.ts";
 import { hasNetAdmin } from "../net_admin.ts";
 import { CARD_MAC, ScratchHost } from "./scratch_host.ts";
@@ -44,6 +45,48 @@ Deno.test({
           );
         }
       }),
+      { numRuns: 12 },
+    );
+  },
+});
+
+/** Runs programs until `lines` of their batches were done: then the power is gone. */
+function cutAfter(exec: Exec, lines: number): Exec {
+  let left = lines;
+  return {
+    lines: exec.lines,
+    async run(argv, options = {}) {
+      const all = options.stdin?.split("\n").filter((line) => line !== "") ?? [];
+      const stdin = all.slice(0, left).map((line) => line + "\n").join("");
+      const result = await exec.run(argv, all.length === 0 ? options : { ...options, stdin });
+      left -= all.length;
+      if (left < 0) throw new PowerCut("cut");
+      return result;
+    },
+  };
+}
+
+Deno.test({
+  name: "S30 a restore that was cut off anywhere on the real kernel is finished by the next one",
+  ignore,
+  async fn() {
+    await fc.assert(
+      fc.asyncProperty(
+        arbitraryDesired(),
+        arbitraryDesired(),
+        fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 3 }),
+        async (first, then, cuts) => {
+          await using host = await ScratchHost.create(ADDRESSES);
+          await converge(host.exec, first);
+          for (const cut of cuts) {
+            await converge(cutAfter(host.exec, cut), then).catch((error) => {
+              if (!(error instanceof PowerCut)) throw error;
+            });
+          }
+          assert.deepEqual((await converge(host.exec, then)).refused, []);
+          assert.deepEqual(plan(await readKernelState(host.exec), then), []);
+        },
+      ),
       { numRuns: 12 },
     );
   },

@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { getLogger } from "@logtape/logtape";
+import { Registry } from "prom-client";
+import { FakeClock } from "../../tests/testing/fake_clock.ts";
+import { FakeFs } from "../../tests/testing/fake_fs.ts";
+import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
+import { flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
+import type { ExecResult } from "../platform/exec.ts";
+import { converge } from "./apply.ts";
+import { Archive } from "./archive.ts";
+import { Keeper } from "./keeper.ts";
+import type { LinkState } from "./link_port.ts";
+import { createSnapshotMetrics } from "./metrics.ts";
+import type { Peer } from "./model.ts";
+import type { NodeFacts } from "./node_facts.ts";
+import type { PeerNotice } from "./peer_notice.ts";
+
+const SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n" +
+  "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
+const PATH = "/run/flannel/subnet.env";
+const OWN = { name: "edge-1", machineId: "m1" };
+const { signal } = new AbortController();
+const said = (stdout: string): ExecResult => ({ code: 0, stdout, stderr: "" });
+
+/** A node with its disk, its kernel, and what it is told from outside. */
+class TestNode {
+  readonly kernel = new FakeKernel();
+  readonly fs = new FakeFs();
+  readonly clock = new FakeClock();
+  readonly announced: PeerNotice[] = [];
+  link: LinkState = "up";
+  nodes: NodeFacts[] | undefined;
+
+  constructor() {
+    this.kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
+    for (const name of ["cat", "sysctl", "ethtool", "modprobe"]) {
+      this.kernel.programs.set(name, () => said(""));
+    }
+  }
+
+  /** As flanneld leaves it. */
+  async runFlannel(peers: readonly Peer[]): Promise<void> {
+    await converge(this.kernel, { links: [flannelLink()], peers });
+    for (const route of this.kernel.routes.values()) route.protocol = "boot";
+    await this.fs.mkdir("/run/flannel", 0o755);
+    await this.fs.writeAtomic(PATH, SUBNET_ENV, 0o644);
+  }
+
+  async reboot(): Promise<void> {
+    this.kernel.reboot();
+    await this.fs.remove(PATH);
+  }
+
+  async openKeeper(): Promise<Keeper> {
+    const { fs, clock, kernel } = this;
+    const link = () => this.link;
+    const keeper = new Keeper(
+      {
+        ...{ fs, clock, exec: kernel },
+        logger: getLogger(["edge-agent", "test"]),
+        metrics: createSnapshotMetrics(new Registry()),
+        archive: new Archive(fs, "/var/lib/edge-agent", OWN),
+        link: {
+          get state() {
+            return link();
+          },
+          subscribe: () => () => {},
+        },
+        nodes: () => this.nodes,
+        notices: {
+          announce: (notice) => void this.announced.push(notice),
+          subscribe: () => () => {},
+        },
+      },
+      OWN,
+      "b1",
+    );
+    await keeper.open();
+    return keeper;
+  }
+
+  peers(): string[] {
+    return [...this.kernel.routes.keys()].sort();
+  }
+}
+
+const PEERS = [vxlanPeer(2), vxlanPeer(3)];
+const SUBNETS = ["10.244.2.0/24", "10.244.3.0/24"];
+
+/** A node that was switched off after everything was kept. */
+async function keptNode(): Promise<TestNode> {
+  const node = new TestNode();
+  await node.fs.mkdir("/var/lib/edge-agent", 0o700);
+  await node.runFlannel(PEERS);
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  return node;
+}
+
+Deno.test("Keeper keeps nothing before flannel is ready, and everything then", async () => {
+  const node = new TestNode();
+  await node.fs.mkdir("/var/lib/edge-agent", 0o700);
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  assert.equal(keeper.state.state, "degraded");
+  assert.equal(keeper.newest === undefined, true);
+  await node.runFlannel(PEERS);
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  assert.deepEqual(keeper.newest?.network.peers, PEERS);
+  assert.equal(keeper.newest?.generation, 1);
+});
+
+Deno.test("Keeper writes nothing while nothing changes", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const writes = () => node.fs.calls.filter((call) => /^(create|write|rename)/.test(call)).length;
+  const before = writes();
+  for (let i = 0; i < 3; i++) await keeper.pass(signal);
+  assert.equal(writes(), before);
+});
+
+Deno.test("S34 Keeper never replaces a good snapshot while a booted node has nothing yet", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  const keeper = await node.openKeeper();
+  node.link = "up";
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "degraded", why: "flannel.1 is gone" });
+  assert.deepEqual((await node.openKeeper()).newest?.network.peers, PEERS);
+});
+
+Deno.test("Keeper.restore() brings a rebooted node's network back", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  assert.deepEqual(node.peers(), SUBNETS);
+  assert.equal(await node.fs.readText(PATH), SUBNET_ENV);
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+});
+
+Deno.test("Keeper holds the network while the link is down, whatever undoes it", async () => {
+  const node = await keptNode();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  for (
+    const [program, line] of [
+      ["ip", "link delete dev flannel.1"],
+      ["ip", "route delete 10.244.2.0/24 via 10.244.2.0 dev flannel.1"],
+      ["ip", "neigh delete 10.244.3.0 dev flannel.1"],
+      ["ip", "link set dev flannel.1 address 8a:00:00:00:00:99"],
+      ["bridge", "fdb delete 8a:00:00:00:00:02 dst 192.168.5.2 dev flannel.1 self"],
+    ] as const
+  ) {
+    node.kernel.change(program, line.split(" "));
+    await keeper.pass(signal);
+    assert.deepEqual(keeper.state, { state: "kept" }, line);
+    assert.deepEqual(node.peers(), SUBNETS, line);
+    assert.equal(node.kernel.links.get("flannel.1")?.mac, macOf(1), line);
+    assert.deepEqual([node.kernel.neighbours.size, node.kernel.fdb.size], [2, 2], line);
+  }
+});
+
+Deno.test("Keeper leaves the network to flanneld while the link is up", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  node.kernel.change("ip", "route delete 10.244.2.0/24 via 10.244.2.0 dev flannel.1".split(" "));
+  await keeper.pass(signal);
+  assert.deepEqual(node.peers(), ["10.244.3.0/24"]);
+});
+
+Deno.test("Keeper looks after its own entries until flanneld has taken over, when nobody knows of the link", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "unknown";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  node.kernel.change("ip", "neigh delete 10.244.2.0 dev flannel.1".split(" "));
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.size, 2);
+  for (const route of node.kernel.routes.values()) route.protocol = "boot";
+  node.kernel.change("ip", "neigh delete 10.244.2.0 dev flannel.1".split(" "));
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.size, 1);
+});
+
+Deno.test("S36 Keeper brings restored peers up to what the cluster says once the link is up", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  node.link = "up";
+  const facts = { backendType: "vxlan", publicIpv6: "", vtepMacV6: "" };
+  node.nodes = [
+    {
+      ...facts,
+      name: "edge-1",
+      podCidrs: ["10.244.1.0/24"],
+      publicIp: "192.168.5.1",
+      vtepMac: macOf(1),
+    },
+    {
+      ...facts,
+      name: "edge-3",
+      podCidrs: ["10.244.3.0/24"],
+      publicIp: "192.168.5.3",
+      vtepMac: macOf(3, 7),
+    },
+  ];
+  await keeper.pass(signal);
+  assert.deepEqual(node.peers(), ["10.244.3.0/24"]);
+  assert.deepEqual([...node.kernel.neighbours.values()], [macOf(3, 7)]);
+  assert.deepEqual(keeper.newest?.network.podCidrs, ["10.244.1.0/24"]);
+  assert.deepEqual(keeper.newest?.network.peers.map(({ subnet }) => subnet), ["10.244.3.0/24"]);
+});
+
+Deno.test("Keeper sets what another node tells of itself, and keeps it over a reboot", async () => {
+  const node = await keptNode();
+  node.link = "down";
+  const keeper = await node.openKeeper();
+  keeper.notice({
+    node: "edge-2",
+    podCidrs: ["10.244.2.0/24"],
+    vteps: [{ mac: macOf(2, 7), endpoint: "192.168.5.99" }],
+  });
+  await keeper.pass(signal);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  await node.reboot();
+  await (await node.openKeeper()).restore(0, signal);
+  assert.equal(node.kernel.fdb.get(`flannel.1 ${macOf(2, 7)}`), "192.168.5.99");
+});
+
+Deno.test("Keeper tells the others when DHCP gave another address while the link is down", async () => {
+  const node = await keptNode();
+  await node.reboot();
+  node.link = "down";
+  node.kernel.links.get("eth0")!.addresses[0]!.address = "192.168.5.77";
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  await keeper.pass(signal);
+  await keeper.pass(signal);
+  assert.deepEqual(node.announced.map(({ vteps }) => vteps), [
+    [{ mac: macOf(1), endpoint: "192.168.5.77" }],
+  ]);
+  assert.equal(keeper.newest?.network.links[0]?.local, "192.168.5.77");
+});
+
+Deno.test("Keeper tells that it can't look after the network, and goes on when it can again", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const { run } = node.kernel;
+  node.kernel.run = () => Promise.reject(new Error("fork failed"));
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "failed", why: "fork failed" });
+  node.kernel.run = run;
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+});
+
+Deno.test("Keeper begins anew on a disk without a usable snapshot", async () => {
+  const node = await keptNode();
+  for (const name of ["network.json", "network.prev.json"]) {
+    await node.fs.writeAtomic(`/var/lib/edge-agent/${name}`, "broken", 0o600);
+  }
+  const keeper = await node.openKeeper();
+  assert.equal(keeper.newest, undefined);
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.state, { state: "kept" });
+});

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
+import {
+  directPeer,
+  flannelLink,
+  macOf,
+  networkOf,
+  vxlanPeer,
+} from "../../tests/testing/flannel_network.ts";
+import type { Observation } from "./collect.ts";
+import type { Network, ObservedLink, Peer, VxlanLink } from "./model.ts";
+import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
+import type { NodeFacts } from "./node_facts.ts";
+
+const OWN = "edge-1";
+const UNKNOWN: NodeKnowledge = { state: "unknown" };
+
+function factsOf(n: number, changes: Partial<NodeFacts> = {}): NodeFacts {
+  return {
+    name: `edge-${n}`,
+    podCidrs: [`10.244.${n}.0/24`],
+    backendType: "vxlan",
+    publicIp: `192.168.5.${n}`,
+    publicIpv6: "",
+    vtepMac: macOf(n),
+    vtepMacV6: "",
+    ...changes,
+  };
+}
+
+const fresh = (...nodes: NodeFacts[]): NodeKnowledge => ({ state: "fresh", nodes });
+const stale = (...nodes: NodeFacts[]): NodeKnowledge => ({ state: "stale", nodes });
+
+function seenOf(
+  network: Partial<Network>,
+  { link = {}, flannelRoutes = false, missing = {} }: {
+    link?: Partial<ObservedLink>;
+    /** Whether flanneld has set routes itself. */
+    flannelRoutes?: boolean;
+    missing?: Observation["missing"];
+  } = {},
+): Observation {
+  const whole = networkOf({ links: [flannelLink()], subnetEnv: "X=1\n", ...network });
+  const links = whole.links.map((each: VxlanLink): ObservedLink => ({
+    ...each,
+    up: true,
+    ...link,
+  }));
+  const routes = flannelRoutes
+    ? whole.peers.map(({ subnet, gateway, link }) => ({
+      ...{ subnet, gateway, link, onlink: true, protocol: "boot", dead: false },
+    }))
+    : [];
+  return {
+    network: whole,
+    kernel: { interfaces: [], links, neighbours: [], fdb: [], routes },
+    missing,
+  };
+}
+
+const FORMER = networkOf({
+  links: [flannelLink()],
+  peers: [vxlanPeer(2), vxlanPeer(3)],
+  subnetEnv: "X=1\n",
+  podCidrs: ["10.244.1.0/24"],
+});
+
+function peersAfter(seen: Observation, known: NodeKnowledge): Peer[] {
+  const next = nextNetwork(FORMER, seen, known, OWN);
+  assert.ok(next.state === "take", JSON.stringify(next));
+  return next.network.peers;
+}
+
+Deno.test.each([
+  { name: "a device that is gone", seen: seenOf({ links: [] }), want: /flannel\.1 is gone/ },
+  {
+    name: "a network without subnet.env",
+    seen: seenOf({ subnetEnv: undefined }),
+    want: /no usable subnet\.env: flanneld has not written it yet/,
+  },
+  {
+    name: "a broken subnet.env",
+    seen: seenOf({ subnetEnv: undefined }, { missing: { subnetEnv: "it lacks FLANNEL_MTU" } }),
+    want: /no usable subnet\.env: it lacks FLANNEL_MTU/,
+  },
+  { name: "a device that is down", seen: seenOf({}, { link: { up: false } }), want: /is down/ },
+  {
+    name: "a device without an address",
+    seen: seenOf({ links: [flannelLink({ addresses: [] })] }),
+    want: /flannel\.1 has no address/,
+  },
+  {
+    name: "a MAC that the cluster does not know",
+    seen: seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
+    known: fresh(factsOf(1)),
+    want: /has the MAC 8a:00:00:00:00:63, and the cluster knows 8a:00:00:00:00:01/,
+  },
+  {
+    name: "a new MAC that flanneld has not used",
+    seen: seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
+    want: /instead of 8a:00:00:00:00:01, and flanneld has not used it yet/,
+  },
+])("S34 nextNetwork() keeps the former snapshot for $name", ({ seen, want, known = UNKNOWN }) => {
+  const next = nextNetwork(FORMER, seen, known, OWN);
+  assert.ok(next.state === "keep");
+  assert.match(next.why, want);
+});
+
+Deno.test.each([
+  {
+    name: "a new MAC that the cluster knows",
+    seen: seenOf({ links: [flannelLink({ mac: macOf(99) })] }),
+    known: fresh(factsOf(1, { vtepMac: macOf(99) })),
+  },
+  {
+    name: "a new MAC by which flanneld has reached others, where nobody can be asked",
+    seen: seenOf(
+      { links: [flannelLink({ mac: macOf(99) })], peers: [vxlanPeer(2)] },
+      { flannelRoutes: true },
+    ),
+    known: UNKNOWN,
+  },
+  {
+    name: "a network without devices, since the cluster says that it is host-gw now",
+    seen: seenOf({ links: [], peers: [directPeer(2)] }),
+    known: fresh(factsOf(1, { backendType: "host-gw" }), factsOf(2)),
+  },
+  {
+    name: "another local address",
+    seen: seenOf({ links: [flannelLink({ local: "192.168.5.77" })] }),
+    known: UNKNOWN,
+  },
+])("nextNetwork() takes $name", ({ seen, known }) => {
+  const next = nextNetwork(FORMER, seen, known, OWN);
+  assert.ok(next.state === "take", JSON.stringify(next));
+  assert.deepEqual(next.network.links, seen.network.links);
+});
+
+Deno.test.each([
+  { name: "nobody can be asked", known: UNKNOWN },
+  { name: "the link is down", known: stale(factsOf(1), factsOf(2)) },
+])("S34 nextNetwork() keeps peers that are not seen while $name", ({ known }) => {
+  const subnets = peersAfter(seenOf({ peers: [] }), known).map(({ subnet }) => subnet);
+  assert.deepEqual(subnets, ["10.244.2.0/24", "10.244.3.0/24"]);
+});
+
+Deno.test("nextNetwork() drops peers that the cluster no longer has, and names the others", () => {
+  const peers = peersAfter(seenOf({ peers: [] }), fresh(factsOf(1), factsOf(3)));
+  assert.deepEqual(peers, [{ ...vxlanPeer(3), node: "edge-3" }]);
+});
+
+Deno.test("nextNetwork() takes what the cluster says of a peer over what is seen", () => {
+  const moved = factsOf(2, { publicIp: "192.168.5.99", vtepMac: macOf(2, 7) });
+  const peers = peersAfter(seenOf({ peers: [vxlanPeer(2)] }), fresh(factsOf(1), moved));
+  assert.deepEqual(peers, [
+    { ...vxlanPeer(2), mac: macOf(2, 7), endpoint: "192.168.5.99", node: "edge-2" },
+  ]);
+});
+
+Deno.test("nextNetwork() takes what is seen of a peer over what an old answer says", () => {
+  const seen = { ...vxlanPeer(2), mac: macOf(2, 7) } as Peer;
+  const [peer] = peersAfter(seenOf({ peers: [seen] }), stale(factsOf(1), factsOf(2)));
+  assert.deepEqual(peer, { ...seen, node: "edge-2" });
+});
+
+Deno.test("nextNetwork() keeps parts that could not be read as they were", () => {
+  const former = networkOf({
+    ...FORMER,
+    sysctls: { "net.ipv4.ip_forward": "1" },
+    modules: ["br_netfilter"],
+  });
+  const seen = seenOf({ peers: FORMER.peers }, { missing: { sysctls: "no sysctl" } });
+  const next = nextNetwork(former, seen, UNKNOWN, OWN);
+  assert.ok(next.state === "take");
+  assert.deepEqual(next.network.sysctls, former.sysctls);
+  assert.deepEqual(next.network.modules, []);
+  assert.deepEqual(next.network.podCidrs, former.podCidrs);
+});
+
+Deno.test("nextNetwork() has nothing more to take once it has taken a network", () => {
+  const peers = fc.uniqueArray(fc.integer({ min: 2, max: 9 }), { maxLength: 6 })
+    .map((list) => list.map((n) => vxlanPeer(n)));
+  const nodes = fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { maxLength: 9 })
+    .map((list) => list.map((n) => factsOf(n)));
+  const state = fc.constantFrom("fresh" as const, "stale" as const);
+  fc.assert(fc.property(peers, nodes, state, (seenPeers, facts, freshness) => {
+    const known: NodeKnowledge = { state: freshness, nodes: facts };
+    const seen = seenOf({ peers: seenPeers });
+    const first = nextNetwork(FORMER, seen, known, OWN);
+    assert.ok(first.state === "take");
+    assert.deepEqual(nextNetwork(first.network, seen, known, OWN), first);
+  }));
+});
