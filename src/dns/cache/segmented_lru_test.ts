@@ -8,6 +8,8 @@ Deno.test("SegmentedLru keeps what was used twice through a flood of what was us
     lru.set(`kept ${i}`, i, 100);
     lru.use(`kept ${i}`);
   }
+  // A new value is as well protected as the former one.
+  lru.set("kept 0", 0, 100);
   for (let i = 0; i < 1_000; i++) lru.set(`flood ${i}`, i, 100);
   for (let i = 0; i < 7; i++) assert.equal(lru.peek(`kept ${i}`), i);
   assert.equal(lru.count, 10);
