@@ -39,7 +39,7 @@ export interface UpstreamPorts extends AskingPorts {
 
 /** Probes in a row that fail before an upstream is down. */
 const PROBES_TO_DOWN = 3;
-/** How long a probe is waited for, ms: at least, so that what is slow for once is not taken for dead. */
+/** The least time that a probe gets, ms: what is slow for once must not be taken for dead. */
 const MIN_PROBE_MS = 500;
 /** Between probes of one that is down, ms. */
 const RETRY_MS = { minDelayMs: 500, maxDelayMs: 10_000 };
@@ -135,6 +135,12 @@ export class Upstream implements Disposable {
   failed(why: string): void {
     if (this.#stop.signal.aborted) return;
     this.#notice({ kind: "failed", upstream: this.key, why });
+    this.doubt();
+  }
+
+  /** Finds out whether it still answers. */
+  doubt(): void {
+    if (this.#stop.signal.aborted) return;
     if (this.#state.state === "up") this.#set({ state: "suspect" });
     void this.#recover();
   }
