@@ -102,8 +102,6 @@ export function parseCacheFile(
       authoritiesEnd: view.getUint32(from + 26),
       turnBytes: view.getUint16(from + 30),
       records: bytes.slice(recordsAt, at),
-      // In which order they are kept matters little for what is beyond its time.
-      turnBytes: 0,
     };
     const ttlMs = view.getUint32(from + 12);
     const ageMs = Math.max(ttlMs, view.getFloat64(from + 4) + offMs);
