@@ -151,7 +151,6 @@ class DnsModule implements Module {
       zone: this.#config.zone,
       origin: this.#keeper.origin,
       upstreams: resolution.forwarder.status().map(({ upstream }) => upstream),
-      startMs: Math.round(clock.monotonic()),
     });
   }
 

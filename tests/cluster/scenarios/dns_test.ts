@@ -187,7 +187,7 @@ scenario(
       assert.equal((await agent.dig(missing, "A")).status, "NXDOMAIN");
     }
     // Also once the proxy has held the link for down, and its lists are there.
-    await agent.logged("the link is down");
+    await agent.logged("the link is lost");
     assert.deepEqual((await agent.dig(name, "A")).records, said.records);
   },
 );
