@@ -15,7 +15,7 @@ import { FakeApiServer } from "../../src/demo/fake_api_server.ts";
 import { createCa, issueServingCert } from "../../src/kube/pki.ts";
 import { buildCluster } from "../cluster/build.ts";
 import { until } from "../cluster/poll.ts";
-import { freePort } from "../cluster/scenarios/dns_agent.ts";
+import { firstAnswer, freePort } from "../cluster/scenarios/dns_agent.ts";
 import { describeMachine, memoryOf } from "./process_figures.ts";
 import { findPrograms } from "./programs.ts";
 import { type Figures, formatOutcomes, runRounds, type Variant } from "./rounds.ts";
@@ -144,6 +144,48 @@ async function measure(
   };
 }
 
+/** Time from the start of the program to its first right answer, with all that it knows on disk and nobody to ask. */
+async function timeToFirstAnswer(
+  argv: readonly string[],
+  port: number,
+  name: string,
+): Promise<Figures> {
+  const child = startQuiet(argv);
+  try {
+    const started = performance.now();
+    const { rcode, atMs } = await firstAnswer(port, name);
+    if (rcode !== 0) throw new Error(`The first answer has rcode ${rcode}`);
+    return { "first right answer, ms": atMs - started };
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+  }
+}
+
+/** Lets a program keep what the cloud has, by ending it in order. */
+async function keepZone(argv: readonly string[], port: number, name: string): Promise<void> {
+  const child = startQuiet(argv);
+  const nameServer = { ipAddr: "127.0.0.1", port };
+  await until(
+    "the program to know the cloud",
+    () => Deno.resolveDns(`${name}.`, "A", { nameServer }).then(() => true, () => undefined),
+    {
+      timeoutMs: 60_000,
+    },
+  );
+  child.kill("SIGTERM");
+  await child.status;
+}
+
+function startQuiet(argv: readonly string[]): Deno.ChildProcess {
+  return new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -194,6 +236,7 @@ async function main(): Promise<void> {
 `,
     );
     const coredns = (await buildCluster()).bin("coredns");
+    const cold: Variant[] = [];
     const variants: Variant[] = [{
       name: "CoreDNS 1.14.3",
       measure: () =>
@@ -219,6 +262,23 @@ async function main(): Promise<void> {
           dns: { listen: `127.0.0.1:${port}`, kubeconfig },
         }),
       );
+      const offline = join(folder, `offline-${port}.yaml`);
+      await writeFile(
+        offline,
+        JSON.stringify({
+          stateDir: join(folder, `state-${port}`),
+          admin: { listen: "127.0.0.1:0" },
+          dns: { listen: `127.0.0.1:${port}`, kubeconfig: join(folder, "nothing") },
+        }),
+      );
+      const [name] = names.slice(-1) as [string];
+      cold.push({
+        name: `edge-agent, ${runtime}`,
+        measure: async () => {
+          await keepZone([...agent, "dns", "--config", config], port, name);
+          return await timeToFirstAnswer([...agent, "dns", "--config", offline], port, name);
+        },
+      });
       variants.push({
         name: `edge-agent, ${runtime}`,
         baseline: "CoreDNS 1.14.3",
@@ -231,6 +291,7 @@ async function main(): Promise<void> {
       });
     }
     await print(`${describeMachine()}; ${size.services} Services, ${size.endpoints} endpoints\n\n`);
+    await print(formatOutcomes(await runRounds(cold, 3)) + "\n");
     await print(formatOutcomes(await runRounds(variants, Number(values.rounds))));
   } finally {
     await cloud[Symbol.asyncDispose]();

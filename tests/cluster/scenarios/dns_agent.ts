@@ -142,3 +142,38 @@ export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
+
+/** The first reply of a server that is just starting. */
+export async function firstAnswer(
+  port: number,
+  name: string,
+): Promise<{ rcode: number; atMs: number }> {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  try {
+    const labels = name.split(".").flatMap((label) => [
+      label.length,
+      ...new TextEncoder().encode(label),
+    ]);
+    const packet = Uint8Array.of(0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1);
+    const server = { transport: "udp", hostname: "127.0.0.1", port } as const;
+    let sending = true;
+    const asking = (async () => {
+      while (sending) {
+        await socket.send(packet, server).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    try {
+      for (;;) {
+        // Nobody listens yet: the kernel says so here.
+        const received = await socket.receive().catch(() => undefined);
+        if (received) return { rcode: received[0][3]! & 15, atMs: performance.now() };
+      }
+    } finally {
+      sending = false;
+      await asking;
+    }
+  } finally {
+    socket.close();
+  }
+}

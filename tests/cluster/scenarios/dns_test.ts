@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { reverseNameOf } from "../../../src/dns/zone/reverse_name.ts";
 import { CoreDns } from "../coredns.ts";
 import { until } from "../poll.ts";
-import { dig, DnsAgent, freePort } from "./dns_agent.ts";
+import { dig, DnsAgent, firstAnswer, freePort } from "./dns_agent.ts";
 import { StubDnsServer } from "./stub_dns_server.ts";
 import { note, PATIENCE_MS, shareCloud, type Site } from "./site.ts";
 
@@ -191,38 +191,6 @@ scenario(
     assert.deepEqual((await agent.dig(name, "A")).records, said.records);
   },
 );
-
-/** The first reply of a server that is just starting. */
-async function firstAnswer(port: number, name: string): Promise<{ rcode: number; atMs: number }> {
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  try {
-    const labels = name.split(".").flatMap((label) => [
-      label.length,
-      ...new TextEncoder().encode(label),
-    ]);
-    const packet = Uint8Array.of(0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1);
-    const server = { transport: "udp", hostname: "127.0.0.1", port } as const;
-    let sending = true;
-    const asking = (async () => {
-      while (sending) {
-        await socket.send(packet, server).catch(() => {});
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    })();
-    try {
-      for (;;) {
-        // Nobody listens yet: the kernel says so here.
-        const received = await socket.receive().catch(() => undefined);
-        if (received) return { rcode: received[0][3]! & 15, atMs: performance.now() };
-      }
-    } finally {
-      sending = false;
-      await asking;
-    }
-  } finally {
-    socket.close();
-  }
-}
 
 scenario(
   "S42 with its upstream gone the last known answer is served, after a reboot too, and the rest fails at once",
