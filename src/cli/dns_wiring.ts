@@ -16,13 +16,15 @@ export function dnsConfig(config: AgentConfig, dns: DnsConfig): DnsConfig {
   };
 }
 
-/** Tells when a proxy's link comes up. */
-export function linkUp(proxy: LinkTeller): (listener: () => void) => () => void {
+/** Tells when a proxy's link comes up or goes down. */
+export function onLink(
+  proxy: LinkTeller,
+): (listener: (state: "up" | "down") => void) => () => void {
   return (listener) => {
     let before = proxy.link?.state;
     return proxy.subscribeLink(() => {
       const now = proxy.link?.state;
-      if (now === "up" && before !== "up") listener();
+      if (now !== before && (now === "up" || now === "down")) listener(now);
       before = now;
     });
   };

@@ -10,7 +10,7 @@ import { createAdmin } from "../telemetry/admin.ts";
 import { moduleLogger } from "../telemetry/logger.ts";
 import { addModuleMetrics, addProcessMetrics } from "../telemetry/metrics.ts";
 import type { AgentConfig, ModuleName } from "./agent_config.ts";
-import { dnsConfig, linkUp } from "./dns_wiring.ts";
+import { dnsConfig, onLink } from "./dns_wiring.ts";
 import { linkFor, snapshotConfig } from "./snapshot_wiring.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -106,7 +106,7 @@ export async function wireModules(
           hostname: () => host.hostname(),
           random: () => host.random(),
           randomBytes: (length) => host.randomBytes(length),
-          ...(proxy !== undefined && { onLinkUp: linkUp(proxy) }),
+          ...(proxy !== undefined && { onLink: onLink(proxy) }),
         });
         wired.push({ module, section: "dns" });
         break;

@@ -1,37 +1,54 @@
-import type { Handled, Handler, Next } from "./chain.ts";
+import type { DnsRequest, Handled, Handler, Next } from "./chain.ts";
+import { createTargetResolver } from "./target_resolver.ts";
 import { CLASS_IN } from "./wire/record_type.ts";
-import { followChase, type ResolveTarget } from "./zone/chase.ts";
-import type { ClusterZone } from "./zone/cluster_zone.ts";
+import { followChase } from "./zone/chase.ts";
+import type { ZoneAnswer } from "./zone/cluster_zone.ts";
+
+/** The cluster's zones: see `zone/cluster_zone.ts`. */
+export interface AnsweringZone {
+  /** @param name a key */
+  answer(name: string, type: number): ZoneAnswer;
+}
 
 /**
- * Answers what is the cluster's own; what is not goes on.
- *
- * @param createResolver how names that a Service leads to, but that are not the zone's, are found behind it
+ * Answers what is in the cluster's zones, so that none of their names is ever asked for elsewhere. What
+ * an ExternalName Service leads to, the handlers behind resolve.
  */
-export function createClusterHandler(
-  zone: ClusterZone,
-  createResolver: (next: Next) => ResolveTarget,
-): Handler {
-  return {
-    name: "cluster",
-    handle(request, next) {
-      const { name, type } = request.query;
-      if (request.query.class !== CLASS_IN) return next(request);
-      const said = zone.answer(name, type);
-      switch (said.state) {
-        case "answered":
-          return { answer: said.answer, source: "cluster", why: said.why };
-        case "elsewhere":
-          return next(request);
-        case "chase":
-          return followChase(said.chase, createResolver(next)).then((answer): Handled => ({
-            answer,
-            source: "cluster",
-            why: said.why,
-          }));
-        default:
-          return said satisfies never;
-      }
-    },
-  };
+export class ClusterHandler implements Handler {
+  readonly name = "cluster";
+  readonly #zone: AnsweringZone;
+
+  constructor(zone: AnsweringZone) {
+    this.#zone = zone;
+  }
+
+  handle(request: DnsRequest, next: Next): Handled | Promise<Handled> {
+    const { query } = request;
+    if (query.class !== CLASS_IN) return next(request);
+    const said = this.#zone.answer(query.name, query.type);
+    switch (said.state) {
+      case "answered":
+        return { answer: said.answer, source: "cluster", why: said.why };
+      case "elsewhere":
+        return next(request);
+      case "chase":
+        return this.#follow(said, next);
+      default:
+        return said satisfies never;
+    }
+  }
+
+  async #follow(
+    { chase, why }: Extract<ZoneAnswer, { state: "chase" }>,
+    next: Next,
+  ): Promise<Handled> {
+    let behind = "";
+    const resolve = createTargetResolver(async (request) => {
+      const handled = await next(request);
+      behind = handled.why;
+      return handled;
+    });
+    const answer = await followChase(chase, resolve);
+    return { answer, source: "cluster", why: `${why}; ${chase.target}: ${behind}` };
+  }
 }

@@ -21,8 +21,11 @@ export type IsHost = (client: Client) => boolean;
  * Answers `explain.<type>.<name>` of class CH and type TXT with why `<name>` is answered as it is, from inside the
  * running server. Undefined for other questions, and for other clients than this host.
  */
-export function createExplainer(chain: Next, isHost: IsHost) {
-  return (query: Query, client: Client): Promise<Handled> | undefined => {
+export function createExplainer(
+  chain: Next,
+  isHost: IsHost,
+): (query: Query, client: Client) => Promise<Handled> | undefined {
+  return (query, client) => {
     const asked = query.class === CLASS_CH && query.type === TYPE.TXT && isHost(client)
       ? readAsked(query.name)
       : undefined;

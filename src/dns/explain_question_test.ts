@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { createChain, type Next } from "./chain.ts";
-import { createClusterHandler } from "./cluster_handler.ts";
+import { ClusterHandler } from "./cluster_handler.ts";
 import { createExplainer, formatExplainQuestion, parseExplanation } from "./explain_question.ts";
 import { createResponder } from "./server/responder.ts";
 import { ClusterZone } from "./zone/cluster_zone.ts";
@@ -18,7 +18,7 @@ function responder(): ReturnType<typeof createResponder> {
   });
   zone.replace("service", new Map([["shop/web", service]]));
   zone.synced = true;
-  const chain: Next = createChain([createClusterHandler(zone, () => () => Promise.reject())]);
+  const chain: Next = createChain([new ClusterHandler(zone)]);
   const metrics = {
     answered: () => {},
     dropped: () => {},

@@ -1,21 +1,20 @@
 import type { Logger } from "@logtape/logtape";
 import type { Registry } from "prom-client";
-import { Alarm } from "../kernel/alarm.ts";
 import type { Clock } from "../kernel/clock.ts";
-import { errorMessage } from "../kernel/errors.ts";
 import type { Module } from "../kernel/module.ts";
 import type { Exec } from "../platform/exec.ts";
 import type { Fs } from "../platform/fs.ts";
 import { watchDirectories } from "../platform/watch.ts";
 import type { DnsConfig } from "./config.ts";
 import { createDnsMetrics, type DnsMetrics } from "./metrics.ts";
-import { type HostNames, readHostNames, watchedDirectories } from "./name_servers_file.ts";
+import { HostResolvers, type Resolvers } from "./forward/host_resolvers.ts";
 import { createResolution, type Resolution } from "./resolution.ts";
 import { Listeners } from "./server/listeners.ts";
 import { ClusterSource } from "./source/cluster_source.ts";
 import { ZoneKeeper } from "./source/zone_keeper.ts";
 import { PodsOfNode } from "./search/pods_of_node.ts";
 import type { FactsKind } from "./zone/cluster_state.ts";
+import { nameKey, parseName } from "./wire/name.ts";
 import { ClusterZone } from "./zone/cluster_zone.ts";
 
 /** What the module needs from the outside. */
@@ -31,15 +30,23 @@ export interface DnsPorts {
   random: () => number;
   /** Unforeseeable bytes. */
   randomBytes: (length: number) => Uint8Array;
-  /** Calls back when the link to the cloud is up again; the result ends it. */
-  onLinkUp?: (listener: () => void) => () => void;
+  /** Calls back when the link to the cloud comes up or goes down; the result ends it. */
+  onLink?: (listener: (state: "up" | "down") => void) => () => void;
 }
 
 /** Kinds that the zone is made of. */
 const ZONE_KINDS: readonly FactsKind[] = ["service", "endpointSlice", "namespace"];
 
-/** How often address and name servers are made sure of, ms. */
+/** How often the address is made sure of, ms. */
 const VERIFY_MS = 30_000;
+
+/** Where the name servers are that the host's own stub asks, should its `resolv.conf` name just that. */
+const BEHIND_THE_STUB = [
+  "/run/systemd/resolve/resolv.conf",
+  "/run/NetworkManager/no-stub-resolv.conf",
+];
+
+const DNS_PORT = 53;
 
 /** Constructs the name server; nothing is opened before `start`. */
 export function createDns(config: DnsConfig, ports: DnsPorts): Module {
@@ -54,8 +61,7 @@ class DnsModule implements Module {
   readonly #zone: ClusterZone;
   readonly #keeper: ZoneKeeper;
   readonly #pods = new PodsOfNode();
-  readonly #alarm: Alarm;
-  #hostNames: HostNames = { upstreams: [], search: [] };
+  #host: Resolvers = { nameservers: [], search: [] };
   #resolution: Resolution | undefined;
   #listeners: Listeners | undefined;
   #stack = new AsyncDisposableStack();
@@ -64,7 +70,6 @@ class DnsModule implements Module {
     const { clock, fs, logger, stateDir, registry } = ports;
     this.#config = config;
     this.#ports = ports;
-    this.#alarm = new Alarm(clock);
     this.#zone = new ClusterZone({
       zone: config.zone,
       ttlSeconds: config.ttl / 1_000,
@@ -81,7 +86,7 @@ class DnsModule implements Module {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { fs, stateDir, logger, clock, onLinkUp, hostname } = this.#ports;
+    const { fs, stateDir, logger, clock, onLink, hostname } = this.#ports;
     const { kubeconfig, podsKubeconfig, nodeName = hostname() } = this.#config;
     await fs.mkdir(stateDir, 0o700);
     const resolution = this.#resolution = this.#stack.use(createResolution(this.#config, {
@@ -89,11 +94,20 @@ class DnsModule implements Module {
       metrics: this.#metrics,
       zone: this.#zone,
       podOf: (address) => this.#pods.podOf(address),
-      hostDomains: () => this.#hostNames.search,
+      hostDomains: () => this.#host.search,
       cachePath: `${stateDir}/dns-cache`,
     }));
+    const { listen, forward: { resolvConf } } = this.#config;
+    const resolvers = new HostResolvers([resolvConf, ...BEHIND_THE_STUB], [listen.hostname], {
+      ...{ fs, clock },
+      watch: watchDirectories,
+    });
     // What was known before is there before the first question is.
-    await Promise.all([this.#keeper.load(), resolution.keeper.load(), this.#readHostNames()]);
+    const [host] = await Promise.all([
+      resolvers.read(),
+      this.#keeper.load(),
+      resolution.keeper.load(),
+    ]);
     const listeners = this.#listeners = this.#stack.use(
       new Listeners(this.#config, {
         ...this.#ports,
@@ -102,12 +116,15 @@ class DnsModule implements Module {
       }),
     );
     await listeners.open();
+    // Not before it listens: this sends the probes that find out who leads back here.
+    this.#ask(host);
     const stop = new AbortController();
     const abort = () => stop.abort();
     signal.addEventListener("abort", abort, { once: true });
     const background: (Promise<void> | undefined)[] = [
       this.#keeper.run(stop.signal),
       resolution.keeper.run(stop.signal),
+      resolvers.run(host, (now) => this.#ask(now), stop.signal),
       this.#verify(listeners, stop.signal),
       kubeconfig === undefined
         ? undefined
@@ -116,7 +133,11 @@ class DnsModule implements Module {
         ? undefined
         : this.#follow(podsKubeconfig, ["pod"], nodeName, stop.signal),
     ];
-    if (onLinkUp !== undefined) this.#stack.defer(onLinkUp(() => resolution.hurry()));
+    if (onLink !== undefined) {
+      this.#stack.defer(
+        onLink((state) => state === "up" ? resolution.hurry() : resolution.doubt()),
+      );
+    }
     this.#stack.defer(async () => {
       signal.removeEventListener("abort", abort);
       stop.abort();
@@ -130,7 +151,6 @@ class DnsModule implements Module {
       zone: this.#config.zone,
       origin: this.#keeper.origin,
       upstreams: resolution.forwarder.status().map(({ upstream }) => upstream),
-      startMs: Math.round(clock.monotonic()),
     });
   }
 
@@ -195,35 +215,25 @@ class DnsModule implements Module {
     source[Symbol.dispose]();
   }
 
-  /** Makes sure of the address and of who is asked, when files change and now and then. */
   async #verify(listeners: Listeners, signal: AbortSignal): Promise<void> {
-    const { fs } = this.#ports;
-    const watched = watchedDirectories(this.#config.forward.resolvConf);
-    const watch = watchDirectories([], () => this.#alarm.ring());
-    while (!signal.aborted) {
-      watch.extend(watched.map((path) => fs.resolve(path)));
-      await this.#alarm.sleep(VERIFY_MS, signal);
-      if (signal.aborted) break;
-      await this.#readHostNames();
-      await listeners.verify();
+    const { clock } = this.#ports;
+    for (;;) {
+      await clock.sleep(VERIFY_MS, signal);
+      if (signal.aborted) return;
+      await listeners.open();
     }
-    watch[Symbol.dispose]();
   }
 
-  async #readHostNames(): Promise<void> {
-    const { fs, logger } = this.#ports;
-    const { resolvConf, upstreams, stubDomains } = this.#config.forward;
-    try {
-      const { hostname } = this.#config.listen;
-      this.#hostNames = await readHostNames(fs, resolvConf, [hostname]);
-    } catch (error) {
-      logger.warn("can not read who the host asks", { error: errorMessage(error) });
-      return;
-    }
+  /** Says who is asked from now on: those of the config, or those that the host asks. */
+  #ask(host: Resolvers): void {
+    const { upstreams, stubDomains } = this.#config.forward;
+    this.#host = host;
     this.#resolution?.forwarder.configure({
-      upstreams: upstreams.length > 0 ? upstreams : this.#hostNames.upstreams,
+      upstreams: upstreams.length > 0
+        ? upstreams
+        : host.nameservers.map((hostname) => ({ hostname, port: DNS_PORT })),
       stubs: stubDomains.map(({ zone, upstreams }) => ({
-        zone: zone.toLowerCase().replace(/\.$/, ""),
+        zone: nameKey(parseName(zone)),
         upstreams,
       })),
     });

@@ -8,14 +8,13 @@ import { TTL_BOUNDS } from "./cache/answer_ttl.ts";
 import { CacheHandler } from "./cache/cache_handler.ts";
 import { CacheKeeper, type KeeperEvent } from "./cache/cache_keeper.ts";
 import { createChain, type Next } from "./chain.ts";
-import { createClusterHandler } from "./cluster_handler.ts";
+import { ClusterHandler } from "./cluster_handler.ts";
 import type { DnsConfig } from "./config.ts";
 import type { ForwardEvent } from "./forward/forward_event.ts";
 import { ForwardHandler } from "./forward/forward_handler.ts";
 import { Forwarder } from "./forward/forwarder.ts";
 import type { DnsMetrics } from "./metrics.ts";
 import { type PodOfAddress, SearchHandler } from "./search/search_handler.ts";
-import { createTargetResolver } from "./target_resolver.ts";
 import type { ClusterZone } from "./zone/cluster_zone.ts";
 
 /** What answers are found with. */
@@ -48,6 +47,8 @@ export interface Resolution extends Disposable {
   readonly keeper: CacheKeeper;
   /** The network may be back: nothing is held against anybody. */
   hurry(): void;
+  /** The network may be gone: that is found out before anybody has to wait for it. */
+  doubt(): void;
 }
 
 /** Puts the handlers together; nothing is opened before the first question. */
@@ -57,7 +58,10 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
   const { maxBytes, maxStale, maxTtl, maxNegativeTtl } = config.cache;
   const forwarder = new Forwarder({ maxConcurrent, deadlineMs: deadline }, {
     ...{ clock, bindUdp, connect: dial, jitter: random, random: randomBytes, mixedCase: true },
-    notice: (event) => noticeForward(event, logger, metrics),
+    notice: (event) => {
+      if (event.kind === "state" && event.to === "up") cache.forgetFailures();
+      noticeForward(event, logger, metrics);
+    },
   });
   const ttl = {
     ...TTL_BOUNDS,
@@ -73,7 +77,7 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
     // Before the zone: it makes other answers of the zone's.
     ...(config.search ? [new SearchHandler({ zone: zone.options.zone, hostDomains, podOf })] : []),
     // The cluster's names are nobody else's, and need no cache.
-    createClusterHandler(zone, createTargetResolver),
+    new ClusterHandler(zone),
     new CacheHandler(cache, clock),
     new ForwardHandler(forwarder),
   ]);
@@ -83,6 +87,7 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
       cache.forgetFailures();
       forwarder.hurry();
     },
+    doubt: () => forwarder.doubt(),
     [Symbol.dispose]: () => forwarder[Symbol.dispose](),
   };
 }

@@ -4,7 +4,7 @@ import { Registry } from "prom-client";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { FakeFs } from "../../tests/testing/fake_fs.ts";
 import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
-import { flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
+import { factsOf, flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
 import type { ExecResult } from "../platform/exec.ts";
 import { converge } from "./apply.ts";
 import { Archive } from "./archive.ts";
@@ -92,18 +92,6 @@ class TestNode {
 
 const PEERS = [vxlanPeer(2), vxlanPeer(3)];
 const SUBNETS = ["10.244.2.0/24", "10.244.3.0/24"];
-
-function factsOf(n: number, incarnation = 0): NodeFacts {
-  return {
-    name: `edge-${n}`,
-    podCidrs: [`10.244.${n}.0/24`],
-    backendType: "vxlan",
-    publicIp: `192.168.5.${n}`,
-    publicIpv6: "",
-    vtepMac: macOf(n, incarnation),
-    vtepMacV6: "",
-  };
-}
 
 /** A node that was switched off after everything was kept. */
 async function keptNode(): Promise<TestNode> {
@@ -274,7 +262,7 @@ Deno.test("S36 Keeper brings restored peers up to what the cluster says once the
   const keeper = await node.openKeeper();
   await keeper.restore(0, signal);
   node.link = "up";
-  node.nodes = [factsOf(1), factsOf(3, 7)];
+  node.nodes = [factsOf(1), factsOf(3, { vtepMac: macOf(3, 7) })];
   await keeper.pass(signal);
   assert.deepEqual(node.peers(), ["10.244.3.0/24"]);
   assert.deepEqual([...node.kernel.neighbours.values()], [macOf(3, 7)]);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import {
   directPeer,
+  factsOf,
   flannelLink,
   macOf,
   networkOf,
@@ -14,19 +15,6 @@ import type { NodeFacts } from "./node_facts.ts";
 
 const OWN = "edge-1";
 const UNKNOWN: NodeKnowledge = { state: "unknown" };
-
-function factsOf(n: number, changes: Partial<NodeFacts> = {}): NodeFacts {
-  return {
-    name: `edge-${n}`,
-    podCidrs: [`10.244.${n}.0/24`],
-    backendType: "vxlan",
-    publicIp: `192.168.5.${n}`,
-    publicIpv6: "",
-    vtepMac: macOf(n),
-    vtepMacV6: "",
-    ...changes,
-  };
-}
 
 const fresh = (...nodes: NodeFacts[]): NodeKnowledge => ({ state: "fresh", nodes });
 const stale = (...nodes: NodeFacts[]): NodeKnowledge => ({ state: "stale", nodes });

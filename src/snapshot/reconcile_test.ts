@@ -1,23 +1,16 @@
 import assert from "node:assert/strict";
 import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
-import { directPeer, flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
+import {
+  directPeer,
+  factsOf,
+  flannelLink,
+  macOf,
+  vxlanPeer,
+} from "../../tests/testing/flannel_network.ts";
 import { converge, runOperations } from "./apply.ts";
 import { readKernelState } from "./kernel_state.ts";
 import type { NodeFacts } from "./node_facts.ts";
 import { planReconcile } from "./reconcile.ts";
-
-function factsOf(n: number, changes: Partial<NodeFacts> = {}): NodeFacts {
-  return {
-    name: `edge-${n}`,
-    podCidrs: [`10.244.${n}.0/24`],
-    backendType: "vxlan",
-    publicIp: `192.168.5.${n}`,
-    publicIpv6: "",
-    vtepMac: macOf(n),
-    vtepMacV6: "",
-    ...changes,
-  };
-}
 
 /** A host on which the agent has restored three peers by vxlan and one without. */
 async function restored(): Promise<FakeKernel> {

@@ -27,11 +27,11 @@ const READY_TIMEOUT_MS = 30_000;
 /** A running CoreDNS for the zone `cluster.local`. */
 export class CoreDns implements AsyncDisposable {
   readonly #process: Process;
-  readonly #port: number;
+  readonly port: number;
 
   private constructor(process: Process, port: number) {
     this.#process = process;
-    this.#port = port;
+    this.port = port;
   }
 
   /** Starts it and waits until it has what the API server knows. */
@@ -73,7 +73,7 @@ ${[`kubeconfig ${kubeconfig}`, ...settings].map((line) => `    ${line}`).join("\
 
   /** The addresses of a name, in order; none if there is no such name. */
   async resolve(name: string): Promise<string[]> {
-    const nameServer = { ipAddr: "127.0.0.1", port: this.#port };
+    const nameServer = { ipAddr: "127.0.0.1", port: this.port };
     try {
       return (await Deno.resolveDns(`${name}.`, "A", { nameServer })).sort();
     } catch (error) {
@@ -84,7 +84,7 @@ ${[`kubeconfig ${kubeconfig}`, ...settings].map((line) => `    ${line}`).join("\
 
   /** The reply to a query, both without their length, over TCP. */
   async exchange(packet: Uint8Array): Promise<Uint8Array> {
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     await connection.write(Uint8Array.of(packet.length >> 8, packet.length & 0xff, ...packet));
     const read = async (count: number) => {
       const bytes = new Uint8Array(count);

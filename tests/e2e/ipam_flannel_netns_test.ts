@@ -16,6 +16,7 @@ import { createFs } from "../../src/platform/fs.ts";
 import { adopt, leave } from "../../src/snapshot/ipam/adoption.ts";
 import { installShim } from "../../src/snapshot/ipam/install.ts";
 import { ipamPaths } from "../../src/snapshot/ipam/ipam_paths.ts";
+import { runWithInput } from "../testing/run_with_input.ts";
 
 const MAIN = join(import.meta.dirname!, "..", "..", "main.ts");
 const PLUGINS = ["flannel", "bridge", "host-local"];
@@ -40,21 +41,8 @@ async function pluginFolder(): Promise<string | undefined> {
 
 const folder = await pluginFolder();
 
-async function run(argv: readonly string[], env: Record<string, string> = {}, stdin = "") {
-  const child = new Deno.Command(argv[0]!, {
-    args: argv.slice(1),
-    env,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
+const run = (argv: readonly string[], env: Record<string, string> = {}, stdin = "") =>
+  runWithInput(argv, stdin, { env });
 
 /** A host in a network namespace, with flannel's plugin chain and sandboxes in namespaces of their own. */
 class Lab implements AsyncDisposable {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { permissionsOf, toFlags } from "../../dist/permissions.ts";
 import { realHostLocal } from "../testing/real_host_local.ts";
+import { runWithInput } from "../testing/run_with_input.ts";
 
 const cniPath = await realHostLocal();
 const ignore = cniPath === undefined;
@@ -28,8 +29,7 @@ async function node() {
   return {
     root,
     async call(command: string, env: Record<string, string>, stdin = JSON.stringify(conf)) {
-      const child = new Deno.Command(argv[0]!, {
-        args: argv.slice(1),
+      return await runWithInput(argv, stdin, {
         clearEnv: true,
         env: {
           // Where the runtime that runs the source has its packages.
@@ -45,16 +45,7 @@ async function node() {
           CNI_PATH: cniPath!,
           ...env,
         },
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
-      await writer.close().catch(() => {});
-      const { code, stdout, stderr } = await child.output();
-      const decoder = new TextDecoder();
-      return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+      });
     },
     [Symbol.asyncDispose]: () => Deno.remove(root, { recursive: true }),
   };

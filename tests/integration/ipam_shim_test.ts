@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { access, chmod, mkdir, writeFile } from "node:fs/promises";
 import { renderShim } from "../../src/snapshot/ipam/shim.ts";
 import { realHostLocal } from "../testing/real_host_local.ts";
+import { runWithInput } from "../testing/run_with_input.ts";
 
 /** A folder of plugins with a stand-in for host-local, the plugin, and an agent that prints its PATH. */
 async function plugins(agentName = "the agent's") {
@@ -21,19 +22,10 @@ async function plugins(agentName = "the agent's") {
     agent,
     script,
     async call(command: string, env: Record<string, string> = {}, conf = "conf") {
-      const child = new Deno.Command(`${bin}/edge-agent`, {
+      return await runWithInput([`${bin}/edge-agent`], conf, {
         clearEnv: true,
         env: { PATH: "/usr/bin:/bin", CNI_PATH: bin, CNI_COMMAND: command, ...env },
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(conf)).catch(() => {});
-      await writer.close().catch(() => {});
-      const { code, stdout, stderr } = await child.output();
-      const decoder = new TextDecoder();
-      return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+      });
     },
     [Symbol.asyncDispose]: () => Deno.remove(root, { recursive: true }),
   };

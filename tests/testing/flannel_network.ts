@@ -1,8 +1,23 @@
 /** Networks as flannel makes them, for tests. @module */
 
 import * as fc from "fast-check";
+import type { NodeFacts } from "../../src/snapshot/node_facts.ts";
 import type { Network, Peer, VxlanLink } from "../../src/snapshot/model.ts";
 import type { DesiredState } from "../../src/snapshot/plan.ts";
+
+/** What flannel wrote into the Node object of node `n`. */
+export function factsOf(n: number, changes: Partial<NodeFacts> = {}): NodeFacts {
+  return {
+    name: `edge-${n}`,
+    podCidrs: [`10.244.${n}.0/24`],
+    backendType: "vxlan",
+    publicIp: `192.168.5.${n}`,
+    publicIpv6: "",
+    vtepMac: macOf(n),
+    vtepMacV6: "",
+    ...changes,
+  };
+}
 
 /** The VTEP of node `n`, in one of several incarnations. */
 export function macOf(n: number, incarnation = 0): string {

@@ -32,8 +32,8 @@ export type Found =
 
 /** Positive answers are worth more: what is negative, and failures, get this part of the room. */
 const NEGATIVE_SHARE = 0.25;
-/** What an entry takes besides its records and key, bytes, measured. */
-const OVERHEAD_BYTES = 700;
+/** What an entry takes besides its records and key, bytes: 500 of heap, and what the runtime holds for it. */
+const OVERHEAD_BYTES = 1_000;
 /** A pause between hits after which an entry is as good as new, ms. */
 const PAUSE_MS = 60_000;
 

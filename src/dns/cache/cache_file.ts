@@ -9,13 +9,15 @@ import type { Entry } from "./answer_cache.ts";
  * ```
  * "EDNS" version:u32 saved:f64 count:u32
  * entry: keyLength:u16 key kind:u8 rcode:u8 hits:u16 age:f64 ttl:u32
- *        answers:u16 authorities:u16 additionals:u16 answersEnd:u32 authoritiesEnd:u32 length:u32 records
+ *        answers:u16 authorities:u16 additionals:u16 answersEnd:u32 authoritiesEnd:u32 turn:u16
+ *        length:u32 records
  * ```
  */
 const MAGIC = 0x45444e53;
 const VERSION = 1;
 const HEADER_BYTES = 20;
-const ENTRY_BYTES = 36;
+/** Of an entry without its key and records. */
+const ENTRY_BYTES = 38;
 const HASH_BYTES = 32;
 
 /** The file's bytes. @param nowMs wall clock; @param monotonicMs the clock of the entries */
@@ -51,8 +53,9 @@ export function formatCacheFile(
     view.setUint16(at + 20, answer.additionals);
     view.setUint32(at + 22, answer.answersEnd);
     view.setUint32(at + 26, answer.authoritiesEnd);
-    view.setUint32(at + 30, answer.records.length);
-    bytes.set(answer.records, at + 34);
+    view.setUint16(at + 30, answer.turnBytes);
+    view.setUint32(at + 32, answer.records.length);
+    bytes.set(answer.records, at + 36);
     at += ENTRY_BYTES - 2 + answer.records.length;
   }
   bytes.set(createHash("sha256").update(bytes.subarray(0, at)).digest(), at);
@@ -88,7 +91,7 @@ export function parseCacheFile(
     const keyAt = need(view.getUint16(need(2)));
     const key = String.fromCharCode(...bytes.subarray(keyAt, at));
     const from = need(ENTRY_BYTES - 2);
-    const recordsAt = need(view.getUint32(from + 30));
+    const recordsAt = need(view.getUint32(from + 32));
     const answer: Answer = {
       rcode: view.getUint8(from + 1),
       authoritative: false,
@@ -97,9 +100,8 @@ export function parseCacheFile(
       additionals: view.getUint16(from + 20),
       answersEnd: view.getUint32(from + 22),
       authoritiesEnd: view.getUint32(from + 26),
+      turnBytes: view.getUint16(from + 30),
       records: bytes.slice(recordsAt, at),
-      // In which order they are kept matters little for what is beyond its time.
-      turnBytes: 0,
     };
     const ttlMs = view.getUint32(from + 12);
     const ageMs = Math.max(ttlMs, view.getFloat64(from + 4) + offMs);

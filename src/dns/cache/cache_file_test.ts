@@ -10,7 +10,7 @@ const entry = (fields: Partial<Entry> = {}): Entry => ({
   answer: createAnswer("a.example", {
     rcode: 0,
     authoritative: false,
-    answers: [a("a.example", "1.1.1.1")],
+    answers: [a("a.example", "1.1.1.1"), a("a.example", "1.1.1.2")],
   }),
   kind: "positive",
   storedAtMs: 400_000,

@@ -132,6 +132,7 @@ Deno.test("S42 a slow upstream costs 1.8 s once: later clients get the stale ans
   await clock.advance(30_000);
   upstream.answer = address("2.2.2.2");
   assert.match(await ask("a.example"), /^upstream .* 2\.2\.2\.2$/);
+  assert.equal(clock.pending, 0, "no timer is left behind a good answer");
 });
 
 Deno.test("S42 an answer that is late for its client is there for the next one", async () => {
@@ -150,6 +151,8 @@ Deno.test("S42 a SERVFAIL of an upstream does not take the place of the last kno
   await ask("a.example");
   await clock.advance(301_000);
   upstream.answer = ({ query: { name } }) => handledOf(name, { rcode: 2 });
+  assert.match(await ask("a.example"), /^stale NOERROR EDE3/);
+  await clock.advance(1_000);
   assert.match(await ask("a.example"), /^stale NOERROR EDE3/);
   upstream.answer = ({ query: { name } }) => handledOf(name, { rcode: 3 });
   await clock.advance(31_000);
@@ -207,7 +210,7 @@ Deno.test("CacheHandler asks once for many who ask the same", async () => {
 
 /** What may happen next to the cache of the model test. */
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ op: fc.constant("ask" as const), name: fc.nat(3) }) },
+  { weight: 6, arbitrary: fc.record({ op: fc.constant("ask" as const), name: fc.nat(2) }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -224,9 +227,10 @@ const step = fc.oneof(
     }),
   },
 );
+const manySteps = fc.array(step, { minLength: 10, maxLength: 60, size: "max" });
 
 Deno.test("the cache never serves an answer beyond its time but as stale, with TTL 30 and EDE, and never asks twice at a time", async () => {
-  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+  await fc.assert(fc.asyncProperty(manySteps, async (steps) => {
     const { clock, upstream, handler } = start({ maxStaleMs: 600_000 });
     let [serial, mode, ttl] = [0, "up", 300];
     // What upstreams said of each name: the number of the answer, when, and for how long.

@@ -19,6 +19,9 @@ export interface AskingPorts {
   mixedCase: boolean;
 }
 
+/** How long an upstream that did not understand EDNS is asked without: it may have been another's packet. */
+const PLAIN_MS = 3_600_000;
+
 /** A reply and how it came. */
 export interface Asked {
   message: Message;
@@ -29,7 +32,9 @@ export interface Asked {
 export class Asking implements Disposable {
   readonly #address: Endpoint;
   readonly #ports: AskingPorts;
-  readonly #dialect: Dialect;
+  #mixedCase: boolean;
+  /** Monotonic ms until which it is asked without EDNS. */
+  #plainUntilMs = -Infinity;
   readonly #tcp: TcpConnections;
   readonly #ignored: (why: string) => void;
 
@@ -37,7 +42,7 @@ export class Asking implements Disposable {
     const upstream = formatHostPort(address);
     this.#address = address;
     this.#ports = ports;
-    this.#dialect = { edns: true, mixedCase: ports.mixedCase };
+    this.#mixedCase = ports.mixedCase;
     this.#tcp = new TcpConnections(address, ports);
     this.#ignored = (why) => ports.notice({ kind: "ignored", upstream, why });
   }
@@ -50,12 +55,17 @@ export class Asking implements Disposable {
    * @throws what the network says, or the signal's reason
    */
   async ask(question: ForwardQuestion, signal: AbortSignal, onUdp: () => void): Promise<Asked> {
-    const asked = await this.#askOnce(question, this.#dialect, signal, onUdp);
-    if (asked !== undefined && !(this.#dialect.edns && isComplaint(asked.message))) return asked;
-    const plain = await this.#askOnce(question, { ...this.#dialect, edns: false }, signal, onUdp);
+    const { clock } = this.#ports;
+    const dialect = {
+      edns: clock.monotonic() >= this.#plainUntilMs,
+      mixedCase: this.#mixedCase,
+    };
+    const asked = await this.#askOnce(question, dialect, signal, onUdp);
+    if (asked !== undefined && !(dialect.edns && isComplaint(asked.message))) return asked;
+    const plain = await this.#askOnce(question, { ...dialect, edns: false }, signal, onUdp);
     if (plain === undefined) throw new Error("it does not understand a query");
     // If it complains about that too, EDNS was not the reason.
-    if (!isComplaint(plain.message)) this.#dialect.edns = false;
+    if (!isComplaint(plain.message)) this.#plainUntilMs = clock.monotonic() + PLAIN_MS;
     return plain;
   }
 
@@ -84,7 +94,7 @@ export class Asking implements Disposable {
         const match = await this.#tcp.ask(createOutgoing(question, dialect, random), signal);
         if (match.state === "not-understood") return undefined;
         // Over TCP nobody can guess, so it is the upstream itself that spells in another way.
-        if (match.state === "respelled") this.#dialect.mixedCase = false;
+        if (match.state === "respelled") this.#mixedCase = false;
         return { message: match.message, transport: "tcp" };
       }
       default:

@@ -38,7 +38,7 @@ export class Flight {
     this.#wake();
   }
 
-  /** Ends it: nobody waits for the answer any more. */
+  /** Ends it without an answer. */
   cancel(): void {
     this.#isLate = true;
     this.#wake();
@@ -87,13 +87,13 @@ export class Flight {
     let isSlow = false;
     const cancelTimer = this.#clock.timer(timeoutMs, () => {
       isSlow = true;
-      upstream.failed("no answer in time");
       this.#wake();
     });
     while (!isSlow && !this.#isOver() && this.#tries.has(upstream) && upstream.isUsable) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     cancelTimer();
+    if (isSlow || this.#isLate) upstream.failed("no answer in time");
   }
 
   async #ask(upstream: Upstream): Promise<void> {

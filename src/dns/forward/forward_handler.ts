@@ -1,6 +1,8 @@
 import { createFailure, type DnsRequest, type Handled, type Handler } from "../chain.ts";
 import { createAnswer } from "../wire/answer.ts";
 import { extendedErrorsOf } from "../wire/edns.ts";
+import { HEADER_BYTES, MAX_MESSAGE_BYTES } from "../wire/message.ts";
+import { MAX_NAME_BYTES } from "../wire/name.ts";
 import { EDE, formatRcode, RCODE } from "../wire/rcode.ts";
 import { CLASS_IN, TYPE } from "../wire/record_type.ts";
 import { type Forwarded, type Forwarder } from "./forwarder.ts";
@@ -37,6 +39,10 @@ const LATE = createFailure(
   "no name server answered in time",
   EDE.NO_REACHABLE_AUTHORITY,
 );
+const TOO_LARGE = createFailure(RCODE.SERVFAIL, "the answer is too large");
+
+/** Bytes of records that fit into a message with the longest question. */
+const MAX_RECORDS_BYTES = MAX_MESSAGE_BYTES - HEADER_BYTES - MAX_NAME_BYTES - 4;
 
 /** The end of the chain: upstreams answer. */
 export class ForwardHandler implements Handler {
@@ -91,6 +97,8 @@ function toAnswered(
     additionals,
     extendedError: extendedErrorsOf(edns)[0],
   });
+  // Names that were compressed where we must not do that have grown: what is no message any more can't be sent.
+  if (answer.records.length > MAX_RECORDS_BYTES) return TOO_LARGE;
   const why = `${formatRcode(rcode)} from ${upstream} over ${transport} in ${Math.round(ms)} ms`;
   return { answer, source: "upstream", why, upstream };
 }

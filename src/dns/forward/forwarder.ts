@@ -91,6 +91,11 @@ export class Forwarder implements Disposable {
     for (const upstream of this.#upstreams.values()) upstream.hurry();
   }
 
+  /** The network may be gone: upstreams are looked at before anybody has to wait for that. */
+  doubt(): void {
+    for (const upstream of this.#upstreams.values()) upstream.doubt();
+  }
+
   /** Questions under way. */
   get flights(): number {
     return this.#flights.size;

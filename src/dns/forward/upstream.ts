@@ -39,12 +39,14 @@ export interface UpstreamPorts extends AskingPorts {
 
 /** Probes in a row that fail before an upstream is down. */
 const PROBES_TO_DOWN = 3;
-/** How long a probe is waited for, ms: at least, so that what is slow for once is not taken for dead. */
+/** The least time that a probe gets, ms: what is slow for once must not be taken for dead. */
 const MIN_PROBE_MS = 500;
 /** Between probes of one that is down, ms. */
 const RETRY_MS = { minDelayMs: 500, maxDelayMs: 10_000 };
-/** Between probes of one that leads back to us, ms, and between looks for that without a reason. */
+/** Between probes of one that leads back to us, ms. */
 const LOOP_RETRY_MS = 60_000;
+/** Between looks for that, ms: of one that owes an answer, and of one that is asked. */
+const LOOP_SUSPECT_MS = 10_000;
 const LOOP_CHECK_MS = 600_000;
 /** How long a probe may take to come back, ms. */
 const LOOP_PROBE_MS = 2_000;
@@ -131,7 +133,14 @@ export class Upstream implements Disposable {
 
   /** It did not answer in time, or there is no way to it: probes find out what of it is left. */
   failed(why: string): void {
+    if (this.#stop.signal.aborted) return;
     this.#notice({ kind: "failed", upstream: this.key, why });
+    this.doubt();
+  }
+
+  /** Finds out whether it still answers. */
+  doubt(): void {
+    if (this.#stop.signal.aborted) return;
     if (this.#state.state === "up") this.#set({ state: "suspect" });
     void this.#recover();
   }
@@ -192,8 +201,10 @@ export class Upstream implements Disposable {
       if (this.#state.state === "down") await this.#alarm.sleep(backoff.next(), signal);
       if (signal.aborted) break;
       // In a loop a question never gets an answer: that is what it looks like.
-      if (this.#clock.monotonic() - this.#loopCheckMs > LOOP_RETRY_MS) void this.checkLoop();
-      const timeoutMs = Math.max(MIN_PROBE_MS, this.#roundTrip.timeoutMs(failures));
+      if (this.#clock.monotonic() - this.#loopCheckMs > LOOP_SUSPECT_MS) void this.checkLoop();
+      // What is down may be far away as well: it gets the longest time.
+      const tries = this.isUsable ? 0 : failures;
+      const timeoutMs = Math.max(MIN_PROBE_MS, this.#roundTrip.timeoutMs(tries));
       if (await this.#probe(ALIVE, timeoutMs)) this.#isAlive();
       else if (++failures >= PROBES_TO_DOWN && this.isUsable) this.#setDown();
     }

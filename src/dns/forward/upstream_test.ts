@@ -7,9 +7,14 @@ import {
   type FakePacket,
   type FakeServer,
   replyTo,
+  silent,
 } from "../../../tests/testing/fake_dns_network.ts";
 import { dnsMessage } from "../../../tests/testing/dns_messages.ts";
-import { question, startForwarder } from "../../../tests/testing/test_forwarder.ts";
+import {
+  question,
+  startForwarder,
+  type TestForwarder,
+} from "../../../tests/testing/test_forwarder.ts";
 import { encodeMessage, type Message } from "../wire/message.ts";
 
 const NAME = "long-enough-a-name.example";
@@ -113,6 +118,45 @@ Deno.test("S43 fifty forged packets make it ask over TCP, where nobody can forge
     return Array.from({ length: 60 }, (_, i) => ({ bytes: lie(query, { id: query.id + 1 + i }) }));
   });
   assert.equal(said, "1.1.1.1 tcp");
+});
+
+Deno.test("S43 a packet with another spelling is not believed: TCP says what is true", async () => {
+  const { said } = await outcome((query, transport) =>
+    transport === "tcp"
+      ? [{ bytes: truth(query) }]
+      : [{ bytes: lie(query, { questions: respelled(query) }) }]
+  );
+  assert.equal(said, "1.1.1.1 tcp");
+});
+
+Deno.test("S43 a TCP connection with nothing but other answers is closed", async () => {
+  using test = startForwarder({
+    "10.0.0.1": (query, transport) =>
+      transport === "udp"
+        ? [{ bytes: replyTo(query, { truncated: true }) }]
+        : Array.from({ length: 6 }, () => ({ bytes: lie(query, { id: query.id ^ 1 }) })),
+  });
+  assert.equal((await test.forwarder.resolve(question(NAME))).state, "unreachable");
+  await test.clock.advance(0);
+  const tcp = test.network.openSockets;
+  await test.clock.advance(60_000);
+  assert.ok(tcp <= 1 && test.network.openSockets <= 1, `${test.network.openSockets} are open`);
+});
+
+Deno.test("S45 an upstream that leads back to us stays left out although it answers, too", async () => {
+  const server: FakeServer = (query) => {
+    const { name, type } = query.questions[0]!;
+    if (type === 13) queueMicrotask(() => void test.forwarder.isOwnProbe(name.toLowerCase(), type));
+    return answering("1.1.1.1", 100)(query, "udp");
+  };
+  using test: TestForwarder = startForwarder({ "10.0.0.1": server, "10.0.0.2": silent });
+  // It was asked before that was known: what it says is taken, and nothing else of it.
+  const early = test.forwarder.resolve(question(NAME));
+  await test.clock.advance(1_000);
+  assert.equal((await early).state, "answered");
+  await test.clock.advance(3_600_000);
+  const states = test.states().filter((state) => state.startsWith("10.0.0.1:53 "));
+  assert.deepEqual(states, ["10.0.0.1:53 up>looping"]);
 });
 
 Deno.test("an upstream that does not keep the spelling is asked over TCP once, then over UDP", async () => {

@@ -66,8 +66,9 @@ export class SearchHandler implements Handler {
     candidates: readonly string[],
     next: Next,
   ): Handled | Promise<Handled> {
-    // Only the zone knows that there is nothing: anything else is not for us to make another of.
-    if (first.source !== "cluster" || first.answer.rcode !== RCODE.NXDOMAIN) return first;
+    // Only the zone knows that there is nothing. A name that leads to one that does not exist does exist.
+    const { rcode, answers } = first.answer;
+    if (first.source !== "cluster" || rcode !== RCODE.NXDOMAIN || answers > 0) return first;
     return this.#walk(request, first, candidates, next);
   }
 

@@ -61,7 +61,10 @@ export class Listeners implements AsyncDisposable {
     return this.#problem;
   }
 
-  /** Sets the address and listens. What fails is told, and tried again by {@linkcode verify}: it is no end. */
+  /**
+   * Sets the address and listens, unless that is so already. What fails is told and is no end: it may be called
+   * again at any time.
+   */
   async open(): Promise<void> {
     try {
       await this.#keeper?.ensure();
@@ -75,11 +78,6 @@ export class Listeners implements AsyncDisposable {
       }
       this.#problem = problem;
     }
-  }
-
-  /** Makes sure that address and ports are there. */
-  async verify(): Promise<void> {
-    await this.open();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
