@@ -5,6 +5,7 @@ import { LOG_LEVELS } from "../telemetry/logger.ts";
 import { SnapshotConfig } from "../snapshot/config.ts";
 import { DnsConfig } from "../dns/config.ts";
 import { checkProxy } from "./proxy_checks.ts";
+import { checkLocalDns } from "./dns_checks.ts";
 
 /**
  * The whole configuration. A module is enabled by its section being there; each module's own file says
@@ -29,7 +30,7 @@ export const AgentConfig = z.strictObject({
   proxy: z.optional(ProxyConfig.check(z.superRefine(checkProxy, { when: () => true }))),
   snapshot: z.optional(SnapshotConfig),
   dns: z.optional(DnsConfig),
-});
+}).check(z.superRefine(checkLocalDns));
 export type AgentConfig = z.output<typeof AgentConfig>;
 
 /** The sections that are modules, in the order of their start. */

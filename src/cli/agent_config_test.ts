@@ -131,6 +131,24 @@ Deno.test.each([
     ],
   },
   {
+    name: "a filter that leads past the name server",
+    text: proxy(
+      "identities: [{name: kube-proxy, tokenFile: /t}]\n  filters: {localDns: {address: 169.254.20.11}}\ndns: {}",
+    ),
+    want: [
+      `:4:24 proxy.filters.localDns.address must be where dns.listen is, at port 53: that is 169.254.20.10:53 (it is "169.254.20.11")`,
+    ],
+  },
+  {
+    name: "a filter that leads to a port without a name server",
+    text: proxy(
+      "identities: [{name: kube-proxy, tokenFile: /t}]\n  filters: {localDns: {}}\ndns: {listen: '169.254.20.10:54'}",
+    ),
+    want: [
+      `:4:13 proxy.filters.localDns.address must be where dns.listen is, at port 53: that is 169.254.20.10:54`,
+    ],
+  },
+  {
     name: "a plain listener for nobody",
     text: proxy("plain: {listen: '127.0.0.1:8001', identity: a}"),
     want: [`:3:37 proxy.plain.identity must be the name of one of proxy.identities (it is "a")`],
