@@ -23,6 +23,7 @@ export interface ResponderPorts {
 const MAX_WAITING = 4_096;
 
 const BUSY = createFailure(RCODE.REFUSED, "too many questions wait for an answer", EDE.OTHER);
+const FAILED = createFailure(RCODE.SERVFAIL, "the server failed", EDE.OTHER);
 const OTHER_CLASS = createFailure(RCODE.REFUSED, "only class IN is served", EDE.NOT_SUPPORTED);
 
 /** Turns packets into answers. What is known is answered at once, without a turn of the event loop. */
@@ -41,8 +42,13 @@ export function createResponder(ports: ResponderPorts): Respond {
   };
 
   const ask = (request: DnsRequest, query: Query, client: Client) => {
-    if (query.class === CLASS_IN) return chain(request);
-    return explain(query, client) ?? OTHER_CLASS;
+    try {
+      if (query.class === CLASS_IN) return chain(request);
+      return explain(query, client) ?? OTHER_CLASS;
+    } catch {
+      // No handler throws; should one ever, it costs an answer and not the server.
+      return FAILED;
+    }
   };
 
   return (packet, client, transport) => {
@@ -70,7 +76,7 @@ export function createResponder(ports: ResponderPorts): Respond {
     }
     waiting++;
     return handled
-      .catch((): Handled => createFailure(RCODE.SERVFAIL, "the server failed", EDE.OTHER))
+      .catch(() => FAILED)
       .then((answered) => {
         waiting--;
         return finish(request, query, answered, startedMs);
