@@ -82,7 +82,11 @@ class DnsModule implements Module {
       ...{ fs, clock, logger },
       path: `${stateDir}/dns-zone.json`,
     });
-    this.#metrics = createDnsMetrics(registry, this.#zone);
+    this.#metrics = createDnsMetrics(
+      registry,
+      this.#zone,
+      () => this.#resolution?.forwarder.status() ?? [],
+    );
   }
 
   async start(signal: AbortSignal): Promise<void> {
