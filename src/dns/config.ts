@@ -17,6 +17,14 @@ const ZoneName = z.string().check(
   ),
 );
 
+/** A zone of the names of addresses. */
+const ReverseZone = z.string().check(
+  z.refine(
+    (zone) => succeeds(() => parseZoneOptions({ reverseZones: [zone] })),
+    "must be a reverse zone such as 96.10.in-addr.arpa",
+  ),
+);
+
 /** The `dns` section. */
 export const DnsConfig = z.strictObject({
   /** The cluster zone. */
@@ -52,7 +60,7 @@ export const DnsConfig = z.strictObject({
   /** Endpoints without a hostname are named after their pods and not after their addresses. */
   endpointPodNames: z.prefault(z.boolean(), false),
   /** Reverse zones that are the cluster's alone: what is not found there does not exist. */
-  reverseZones: z.prefault(z.array(DomainName), []),
+  reverseZones: z.prefault(z.array(ReverseZone), []),
   /** Who is asked what is not the cluster's. */
   forward: z.prefault(
     z.strictObject({

@@ -150,6 +150,9 @@ class DnsModule implements Module {
     if (kubeconfig === undefined) {
       logger.warn("nobody is asked for the cluster's Services: dns.kubeconfig is not set");
     }
+    if (podsKubeconfig === undefined && this.#needsPods()) {
+      logger.warn("nobody is asked for this node's pods: dns.podsKubeconfig is not set");
+    }
     logger.info("answering", {
       address: listeners.address,
       zone: this.#config.zone,
