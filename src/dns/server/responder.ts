@@ -22,6 +22,9 @@ export interface ResponderPorts {
 /** Questions that wait for somebody else at the same time; beyond, new ones are refused. */
 const MAX_WAITING = 4_096;
 
+/** How an IPv6 address begins that stands for an IPv4 one. */
+const MAPPED = "::ffff:";
+
 const BUSY = createFailure(RCODE.REFUSED, "too many questions wait for an answer", EDE.OTHER);
 const FAILED = createFailure(RCODE.SERVFAIL, "the server failed", EDE.OTHER);
 const OTHER_CLASS = createFailure(RCODE.REFUSED, "only class IN is served", EDE.NOT_SUPPORTED);
@@ -51,7 +54,7 @@ export function createResponder(ports: ResponderPorts): Respond {
     }
   };
 
-  return (packet, client, transport) => {
+  return (packet, peer, transport) => {
     const received = receiveQuery(packet);
     switch (received.state) {
       case "dropped":
@@ -66,6 +69,7 @@ export function createResponder(ports: ResponderPorts): Respond {
         return received satisfies never;
     }
     const { query } = received;
+    const client = { address: withoutMapping(peer.address), port: peer.port };
     const startedMs = clock.monotonic();
     const request: DnsRequest = { query, transport, client };
     const handled = ask(request, query, client);
@@ -82,4 +86,9 @@ export function createResponder(ports: ResponderPorts): Respond {
         return finish(request, query, answered, startedMs);
       });
   };
+}
+
+/** An IPv4 client has its address in an IPv6 one (RFC 4291 2.5.5.2) where the server listens on `[::]`. */
+function withoutMapping(address: string): string {
+  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
