@@ -196,3 +196,17 @@ Deno.test("TcpServer gives up on a client that does not read", async () => {
   await clock.advance(5_001);
   assert.deepEqual(closed, ["slow"]);
 });
+
+Deno.test("S43 TcpServer gives a message as long as an idle connection to come, however it drips", async () => {
+  const { clock, closed, server } = serverWith();
+  const socket = new FakeSocket();
+  server.accept(socket);
+  const bytes = frame("a long question");
+  for (let i = 0; i < 6 && socket.isOpen; i++) {
+    socket.send(bytes.subarray(i, i + 1));
+    await settle();
+    await clock.advance(TCP_LIMITS.idleMs / 4);
+  }
+  assert.deepEqual(closed, ["idle"]);
+  assert.equal(server.size, 0);
+});
