@@ -208,6 +208,7 @@ class DnsModule implements Module {
   ): Promise<void> {
     const source = new ClusterSource(kubeconfig, {
       ...this.#ports,
+      known: (kind, key) => this.#zone.state.facts(kind).get(key),
       replaced: (kind, objects) => {
         if (kind === "pod") this.#zone.replace(kind, objects);
         else this.#keeper.replace(kind, objects as never);

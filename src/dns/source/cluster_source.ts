@@ -20,6 +20,8 @@ export interface ClusterSourcePorts {
   logger: Logger;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
+  /** What is known of an object: kept where nothing is different, so that nothing is in memory twice. */
+  known<K extends FactsKind>(kind: K, key: string): FactsOf[K] | undefined;
   /** All objects of a kind, and every change of one. */
   replaced<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): void;
   applied(change: ZoneChange): void;
@@ -59,7 +61,7 @@ export class ClusterSource implements Disposable {
   }
 
   #follow<K extends FactsKind>(kind: K, nodeName: string, signal: AbortSignal): Promise<void> {
-    const { clock, random, logger, replaced, applied } = this.#ports;
+    const { clock, random, logger, known, replaced, applied } = this.#ports;
     const { path, read } = KINDS[kind];
     // Said once until it works again: the tries go on.
     let told = "";
@@ -67,8 +69,12 @@ export class ClusterSource implements Disposable {
       path,
       query: kind === "pod" ? { fieldSelector: `spec.nodeName=${nodeName}` } : {},
       encoding: JSON_ENCODING,
-      read: (object) => read(parseJson(object)),
-      equals: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+      read: (object) => {
+        const facts = read(parseJson(object));
+        const former = known(kind, keyOf(facts));
+        return former !== undefined && isSame(former, facts) ? former : facts;
+      },
+      equals: isSame,
       send: this.#client.send,
       clock,
       random,
@@ -89,4 +95,12 @@ export class ClusterSource implements Disposable {
       },
     }).run(signal);
   }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+function keyOf(facts: FactsOf[FactsKind]): string {
+  return "namespace" in facts ? `${facts.namespace}/${facts.name}` : facts.name;
 }
