@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { TcpSocket } from "../../platform/tcp.ts";
-import { formatFrame, TcpFrames } from "./tcp_frames.ts";
+import { formatFrame, TcpFrames } from "../wire/tcp_frames.ts";
 
 /** Where a query came from. */
 export interface Client {

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { setImmediate } from "node:timers/promises";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import type { TcpSocket } from "../../platform/tcp.ts";
-import { formatFrame, TcpFrames } from "./tcp_frames.ts";
+import { formatFrame, TcpFrames } from "../wire/tcp_frames.ts";
 import { type Respond, TCP_LIMITS, TcpServer } from "./tcp_server.ts";
 
 /** A socket that the test holds the other end of. */
