@@ -37,9 +37,6 @@ export interface DnsPorts {
 /** Kinds that the zone is made of. */
 const ZONE_KINDS: readonly FactsKind[] = ["service", "endpointSlice", "namespace"];
 
-/** How often the address is made sure of, ms. */
-const VERIFY_MS = 30_000;
-
 /** Where the name servers are that the host's own stub asks, should its `resolv.conf` name just that. */
 const BEHIND_THE_STUB = [
   "/run/systemd/resolve/resolv.conf",
@@ -129,7 +126,7 @@ class DnsModule implements Module {
       this.#keeper.run(stop.signal),
       resolution.keeper.run(stop.signal),
       resolvers.run(host, (now) => this.#ask(now), stop.signal),
-      this.#verify(listeners, stop.signal),
+      listeners.run(stop.signal),
       kubeconfig === undefined
         ? undefined
         : this.#follow(kubeconfig, ZONE_KINDS, nodeName, stop.signal),
@@ -221,15 +218,6 @@ class DnsModule implements Module {
     });
     await source.run(kinds, nodeName, signal);
     source[Symbol.dispose]();
-  }
-
-  async #verify(listeners: Listeners, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports;
-    for (;;) {
-      await clock.sleep(VERIFY_MS, signal);
-      if (signal.aborted) return;
-      await listeners.open();
-    }
   }
 
   /** Says who is asked from now on: those of the config, or those that the host asks. */
