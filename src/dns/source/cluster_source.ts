@@ -1,7 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
-import { RefusedError } from "../../kube/answer.ts";
 import { ApiClient } from "../../kube/api_client.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
@@ -39,16 +38,10 @@ const KINDS: { [K in FactsKind]: { path: string; read: (object: unknown) => Fact
 export class ClusterSource implements Disposable {
   readonly #client: ApiClient;
   readonly #ports: ClusterSourcePorts;
-  readonly #refused = new Set<FactsKind>();
 
   constructor(kubeconfig: string, ports: ClusterSourcePorts) {
     this.#client = new ApiClient(ports.fs, kubeconfig);
     this.#ports = ports;
-  }
-
-  /** Kinds that the API server does not give. */
-  get refused(): FactsKind[] {
-    return [...this.#refused];
   }
 
   /** Follows kinds of objects until `signal` aborts; pods are those of one node. Never rejects. */
@@ -82,13 +75,11 @@ export class ClusterSource implements Disposable {
       events: {
         replaced: (objects) => {
           told = "";
-          this.#refused.delete(kind);
           replaced(kind, objects);
         },
         applied: (key, facts) => applied({ kind, key, facts } as ZoneChange),
       },
       failed: (error) => {
-        if (error instanceof RefusedError) this.#refused.add(kind);
         const text = errorMessage(error);
         if (text !== told) logger.warn("can not follow the cluster", { kind, error: text });
         told = text;
