@@ -1,7 +1,7 @@
 import { UnavailableError, UsageError } from "../kernel/errors.ts";
 import { errorMessage } from "../kernel/errors.ts";
 import { formatExplainQuestion, parseExplanation } from "../dns/explain_question.ts";
-import { formatFrame, TcpFrames } from "../dns/server/tcp_frames.ts";
+import { formatFrame, TcpFrames } from "../dns/wire/tcp_frames.ts";
 import { formatHostPort } from "../config/scalars.ts";
 import { connectTcp, type TcpAddress } from "../platform/tcp.ts";
 import type { AgentContext, ConfigFlags } from "./context.ts";

@@ -16,12 +16,13 @@ export function dnsConfig(config: AgentConfig, dns: DnsConfig): DnsConfig {
   };
 }
 
-/** Tells when a proxy's link comes up or goes down. */
+/** Tells when a proxy's link comes up or goes down, and at once if it is down. */
 export function onLink(
   proxy: LinkTeller,
 ): (listener: (state: "up" | "down") => void) => () => void {
   return (listener) => {
     let before = proxy.link?.state;
+    if (before === "down") listener(before);
     return proxy.subscribeLink(() => {
       const now = proxy.link?.state;
       if (now !== before && (now === "up" || now === "down")) listener(now);

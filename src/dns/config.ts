@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { ByteSize, Duration, FilePath, HostPort } from "../config/scalars.ts";
 import { parseZoneOptions } from "./zone/zone_options.ts";
+import { parseIp } from "./wire/ip_address.ts";
 import { nameKey, parseName } from "./wire/name.ts";
 
 /** Below, a few long answers would push each other out. */
@@ -17,6 +18,19 @@ const ZoneName = z.string().check(
   ),
 );
 
+/** Nobody can be asked for the address of who is asked for addresses, and replies are known by theirs. */
+const IpPort = HostPort.check(
+  z.refine(({ hostname }) => parseIp(hostname) !== undefined, "must begin with an IP address"),
+);
+
+/** A zone of the names of addresses. */
+const ReverseZone = z.string().check(
+  z.refine(
+    (zone) => succeeds(() => parseZoneOptions({ reverseZones: [zone] })),
+    "must be a reverse zone such as 96.10.in-addr.arpa",
+  ),
+);
+
 /** The `dns` section. */
 export const DnsConfig = z.strictObject({
   /** The cluster zone. */
@@ -25,7 +39,7 @@ export const DnsConfig = z.strictObject({
    * Where it listens, UDP and TCP. A link-local address is set on this host, and taken away at the end. Never the
    * ClusterIP of kube-dns, which is kube-proxy's.
    */
-  listen: z.prefault(HostPort, "169.254.20.10:53"),
+  listen: z.prefault(IpPort, "169.254.20.10:53"),
   /** The device that is made for that address where the kernel can; else it is set on `lo`. */
   device: z.prefault(
     z.string().check(z.regex(/^[\w.-]{1,15}$/, "must be the name of a network device")),
@@ -52,19 +66,19 @@ export const DnsConfig = z.strictObject({
   /** Endpoints without a hostname are named after their pods and not after their addresses. */
   endpointPodNames: z.prefault(z.boolean(), false),
   /** Reverse zones that are the cluster's alone: what is not found there does not exist. */
-  reverseZones: z.prefault(z.array(DomainName), []),
+  reverseZones: z.prefault(z.array(ReverseZone), []),
   /** Who is asked what is not the cluster's. */
   forward: z.prefault(
     z.strictObject({
       /** Name servers, in the order in which they are asked. Unless set, those of `resolvConf`. */
-      upstreams: z.prefault(z.array(HostPort), []),
+      upstreams: z.prefault(z.array(IpPort), []),
       /** The kubelet's `resolvConf`; where it names the host's own stub, the stub's servers are taken. */
       resolvConf: z.prefault(FilePath, "/etc/resolv.conf"),
       /** Zones with name servers of their own. */
       stubDomains: z.prefault(
         z.array(z.strictObject({
           zone: DomainName,
-          upstreams: z.array(HostPort).check(z.minLength(1)),
+          upstreams: z.array(IpPort).check(z.minLength(1)),
         })),
         [],
       ),

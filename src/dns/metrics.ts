@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Source } from "./chain.ts";
 import type { ForwardEvent } from "./forward/forward_event.ts";
+import type { UpstreamStatus } from "./forward/forwarder.ts";
 import { formatRcode } from "./wire/rcode.ts";
 import type { ClusterZone } from "./zone/cluster_zone.ts";
 
@@ -18,10 +19,12 @@ export interface DnsMetrics {
  * Registers the module's metrics.
  *
  * @param zone what the zone is made of is counted at each scrape
+ * @param upstreams who is asked now, looked at then, too
  */
 export function createDnsMetrics(
   registry: Registry,
   zone: Pick<ClusterZone, "state">,
+  upstreams: () => readonly UpstreamStatus[],
 ): DnsMetrics {
   const registers = [registry];
   new Gauge({
@@ -83,11 +86,15 @@ export function createDnsMetrics(
     labelNames: ["why"],
     registers,
   });
-  const upstreamState = new Gauge({
+  new Gauge({
     name: "edge_agent_dns_upstream_state_info",
     help: "1 for the state that a name server is in.",
     labelNames: ["upstream", "state"],
     registers,
+    collect() {
+      this.reset();
+      for (const { upstream, state } of upstreams()) this.set({ upstream, state }, 1);
+    },
   });
   // Looked up once: this is counted a hundred thousand times a second.
   const counters = new Map<string, { inc(): void }>();
@@ -124,8 +131,7 @@ export function createDnsMetrics(
         case "ignored":
           return ignored.inc({ why: event.why });
         case "state":
-          upstreamState.remove({ upstream, state: event.from });
-          return upstreamState.set({ upstream, state: event.to }, 1);
+          return;
         default:
           return event satisfies never;
       }

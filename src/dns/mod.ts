@@ -37,9 +37,6 @@ export interface DnsPorts {
 /** Kinds that the zone is made of. */
 const ZONE_KINDS: readonly FactsKind[] = ["service", "endpointSlice", "namespace"];
 
-/** How often the address is made sure of, ms. */
-const VERIFY_MS = 30_000;
-
 /** Where the name servers are that the host's own stub asks, should its `resolv.conf` name just that. */
 const BEHIND_THE_STUB = [
   "/run/systemd/resolve/resolv.conf",
@@ -82,7 +79,11 @@ class DnsModule implements Module {
       ...{ fs, clock, logger },
       path: `${stateDir}/dns-zone.json`,
     });
-    this.#metrics = createDnsMetrics(registry, this.#zone);
+    this.#metrics = createDnsMetrics(
+      registry,
+      this.#zone,
+      () => this.#resolution?.forwarder.status() ?? [],
+    );
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -125,7 +126,7 @@ class DnsModule implements Module {
       this.#keeper.run(stop.signal),
       resolution.keeper.run(stop.signal),
       resolvers.run(host, (now) => this.#ask(now), stop.signal),
-      this.#verify(listeners, stop.signal),
+      listeners.run(stop.signal),
       kubeconfig === undefined
         ? undefined
         : this.#follow(kubeconfig, ZONE_KINDS, nodeName, stop.signal),
@@ -145,6 +146,9 @@ class DnsModule implements Module {
     });
     if (kubeconfig === undefined) {
       logger.warn("nobody is asked for the cluster's Services: dns.kubeconfig is not set");
+    }
+    if (podsKubeconfig === undefined && this.#needsPods()) {
+      logger.warn("nobody is asked for this node's pods: dns.podsKubeconfig is not set");
     }
     logger.info("answering", {
       address: listeners.address,
@@ -201,6 +205,7 @@ class DnsModule implements Module {
   ): Promise<void> {
     const source = new ClusterSource(kubeconfig, {
       ...this.#ports,
+      known: (kind, key) => this.#zone.state.facts(kind).get(key),
       replaced: (kind, objects) => {
         if (kind === "pod") this.#zone.replace(kind, objects);
         else this.#keeper.replace(kind, objects as never);
@@ -213,15 +218,6 @@ class DnsModule implements Module {
     });
     await source.run(kinds, nodeName, signal);
     source[Symbol.dispose]();
-  }
-
-  async #verify(listeners: Listeners, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports;
-    for (;;) {
-      await clock.sleep(VERIFY_MS, signal);
-      if (signal.aborted) return;
-      await listeners.open();
-    }
   }
 
   /** Says who is asked from now on: those of the config, or those that the host asks. */

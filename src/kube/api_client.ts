@@ -22,6 +22,8 @@ interface Session {
 export class ApiClient implements Disposable {
   readonly #fs: Fs;
   readonly #path: string;
+  /** One for all requests, also for those that come while it is opened. */
+  #opening: Promise<Session> | undefined;
   #session: Session | undefined;
   /** The one before: an answer of its may still be read. */
   #former: Session | undefined;
@@ -33,22 +35,29 @@ export class ApiClient implements Disposable {
 
   /** Sends a GET. @throws {ApiClientError} */
   readonly send: Send = async (pathAndQuery, { accept, signal }) => {
-    const { client, server, token } = this.#session ??= await this.#open();
+    const session = this.#session ?? await this.#openOnce();
+    const { client, server, token } = session;
     const headers = new Headers({ accept, "user-agent": "edge-agent" });
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     try {
       const response = await client.fetch(server + pathAndQuery, { headers, signal });
-      if (response.status === 401) this.#forget();
+      if (response.status === 401) this.#forget(session);
       return response;
     } catch (error) {
-      this.#forget();
+      this.#forget(session);
       throw new ApiClientError(`Cannot reach ${server}: ${errorMessage(error)}`);
     }
   };
 
   [Symbol.dispose](): void {
-    this.#forget();
-    this.#forget();
+    for (const session of [this.#former, this.#session]) session?.client[Symbol.dispose]();
+    this.#former = this.#session = undefined;
+  }
+
+  #openOnce(): Promise<Session> {
+    return this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
   }
 
   async #open(): Promise<Session> {
@@ -60,14 +69,16 @@ export class ApiClient implements Disposable {
         ...certificate,
         protocol: config.server.startsWith("https:") ? "h2" : "http/1.1",
       });
-      return { client, server: config.server, token };
+      return this.#session = { client, server: config.server, token };
     } catch (error) {
       throw new ApiClientError(errorMessage(error));
     }
   }
 
-  /** What is still open goes on until the next request fails as well; that one begins anew. */
-  #forget(): void {
+  /** What is still open goes on until a request of the next session fails as well. */
+  #forget(session: Session): void {
+    // Others that failed with it have said so already.
+    if (session !== this.#session) return;
     this.#former?.client[Symbol.dispose]();
     this.#former = this.#session;
     this.#session = undefined;

@@ -1,4 +1,8 @@
+import { systemClock } from "../kernel/clock.ts";
 import { errorMessage, UnavailableError } from "../kernel/errors.ts";
+
+/** How long is waited after a connection that could not be accepted, ms. */
+const PAUSE_MS = 50;
 
 /** Where something listens. */
 export interface TcpAddress {
@@ -41,8 +45,15 @@ export function listenTcp(
     const why = errorMessage(cause);
     throw new UnavailableError(`Cannot listen on ${hostname}:${port}: ${why}`, { cause });
   }
-  void acceptAll(listener, onConnection);
-  return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
+  const closed = new AbortController();
+  void acceptAll(listener, onConnection, closed.signal);
+  return {
+    port: listener.addr.port,
+    [Symbol.dispose]() {
+      closed.abort();
+      listener.close();
+    },
+  };
 }
 
 /**
@@ -61,17 +72,25 @@ export async function connectTcp({ hostname, port }: TcpAddress): Promise<TcpSoc
 async function acceptAll(
   listener: Deno.TcpListener,
   onConnection: (socket: TcpSocket) => void,
+  closed: AbortSignal,
 ): Promise<void> {
-  for (;;) {
-    let connection: Deno.TcpConn;
+  while (!closed.aborted) {
+    let socket: TcpSocket;
     try {
-      connection = await listener.accept();
+      socket = toSocket(await listener.accept());
     } catch (error) {
-      // One client gone between SYN and accept() is no reason to stop; a closed listener is.
-      if (error instanceof Deno.errors.ConnectionAborted) continue;
-      return;
+      // A client gone between SYN and accept(), a process without file descriptors to spare: no reason to stop.
+      if (!(error instanceof Deno.errors.ConnectionAborted)) {
+        await systemClock.sleep(PAUSE_MS, closed);
+      }
+      continue;
     }
-    onConnection(toSocket(connection));
+    try {
+      onConnection(socket);
+    } catch (error) {
+      // A bug, but not the end of the port: told as what nobody caught.
+      reportError(error);
+    }
   }
 }
 

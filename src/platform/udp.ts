@@ -1,3 +1,4 @@
+import { systemClock } from "../kernel/clock.ts";
 import { errorMessage, UnavailableError } from "../kernel/errors.ts";
 
 /** Where a datagram came from or goes to: an IP address and a port. */
@@ -16,8 +17,11 @@ export interface UdpSocket extends Disposable {
 /** Longest datagram that is taken whole unless asked otherwise, bytes: no DNS reply that we ask for is longer. */
 const RECEIVE_BYTES = 4_096;
 
-/** What one wrong datagram may cost before it looks as if the socket itself is broken: errors in a row. */
-const MAX_ERRORS = 100;
+/** Errors in a row that wrong datagrams may cause: more look as if the host itself were in need. */
+const MAX_ERRORS = 10;
+
+/** How long is waited after each one more, ms. */
+const PAUSE_MS = 10;
 
 /**
  * Opens a UDP port and hands each datagram, in memory of its own, to `onDatagram`; port 0 asks for any free
@@ -37,16 +41,16 @@ export function bindUdp(
     const why = errorMessage(cause);
     throw new UnavailableError(`Cannot listen on ${hostname}:${port}/udp: ${why}`, { cause });
   }
-  let open = true;
-  void receiveAll(socket, onDatagram, maxBytes, () => open);
+  const closed = new AbortController();
+  void receiveAll(socket, onDatagram, maxBytes, closed.signal);
   return {
     port: (socket.addr as Deno.NetAddr).port,
     async send(bytes, to) {
       await socket.send(bytes, { transport: "udp", hostname: to.hostname, port: to.port });
     },
     [Symbol.dispose]() {
-      if (!open) return;
-      open = false;
+      if (closed.signal.aborted) return;
+      closed.abort();
       socket.close();
     },
   };
@@ -56,21 +60,26 @@ async function receiveAll(
   socket: Deno.DatagramConn,
   onDatagram: (bytes: Uint8Array<ArrayBuffer>, from: UdpAddress) => void,
   maxBytes: number,
-  isOpen: () => boolean,
+  closed: AbortSignal,
 ): Promise<void> {
   const buffer = new Uint8Array(maxBytes);
-  for (let errors = 0; isOpen() && errors < MAX_ERRORS;) {
+  for (let errors = 0; !closed.aborted;) {
     let received: [Uint8Array, Deno.Addr];
     try {
       received = await socket.receive(buffer);
     } catch {
       // An ICMP message about a datagram that was sent ends up here; a closed socket does too.
-      errors++;
+      if (++errors > MAX_ERRORS) await systemClock.sleep(PAUSE_MS, closed);
       continue;
     }
     errors = 0;
     // What was received in the moment of closing is nobody's.
-    if (!isOpen()) return;
-    onDatagram(received[0].slice() as Uint8Array<ArrayBuffer>, received[1] as Deno.NetAddr);
+    if (closed.aborted) return;
+    try {
+      onDatagram(received[0].slice() as Uint8Array<ArrayBuffer>, received[1] as Deno.NetAddr);
+    } catch (error) {
+      // A bug, but not the end of the port: told as what nobody caught.
+      reportError(error);
+    }
   }
 }

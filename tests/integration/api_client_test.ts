@@ -45,3 +45,13 @@ Deno.test("ApiClient.send() gives all of an answer that says 401", async () => {
     assert.equal((await response.text()).length, 1_000_000);
   }
 });
+
+Deno.test("ApiClient.send() makes one client for all who begin at the same time, and for all who fail", async () => {
+  using client = new ApiClient(await kubeconfigOf("http://127.0.0.1:9"), PATH);
+  for (let i = 0; i < 3; i++) {
+    const all = ["services", "endpoints", "namespaces"].map((kind) =>
+      assert.rejects(client.send(`/api/v1/${kind}`, OPTIONS), /Cannot reach http/)
+    );
+    await Promise.all(all);
+  }
+});

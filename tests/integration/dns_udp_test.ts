@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { UnavailableError } from "../../src/kernel/errors.ts";
-import { bindUdp, type UdpAddress } from "../../src/platform/udp.ts";
+import { catchUncaught } from "../../src/platform/uncaught.ts";
+import { bindUdp, type UdpAddress, type UdpSocket } from "../../src/platform/udp.ts";
 
 /** A port that sends everything back, and what came to it. */
 function echo(hostname: string) {
@@ -74,4 +75,44 @@ Deno.test("bindUdp() survives datagrams to nobody, and being closed in the middl
   socket[Symbol.dispose]();
   await last;
   await assert.rejects(socket.send(Uint8Array.of(1), to));
+});
+
+Deno.test("S43 bindUdp() goes on after a datagram that could not be dealt with", async () => {
+  const errors: unknown[] = [];
+  using _caught = catchUncaught((error) => errors.push(error));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  using server = bindUdp({ hostname: "127.0.0.1", port: 0 }, ([first]) => {
+    if (first === 1) throw new Error("a bug");
+    resolve();
+  });
+  using client = bindUdp({ hostname: "127.0.0.1", port: 0 }, () => {});
+  const to = { hostname: "127.0.0.1", port: server.port };
+  await client.send(Uint8Array.of(1), to);
+  await client.send(Uint8Array.of(2), to);
+  await promise;
+  assert.equal(errors.length, 1);
+});
+
+Deno.test("bindUdp() receives again after any number of errors", async () => {
+  const { listenDatagram } = Deno;
+  let errors = 0;
+  Deno.listenDatagram = ((options: Deno.UdpListenOptions & { transport: "udp" }) => {
+    const socket = listenDatagram(options);
+    const receive = socket.receive.bind(socket);
+    socket.receive = (buffer) => {
+      return errors++ < 110 ? Promise.reject(new Error("no memory")) : receive(buffer);
+    };
+    return socket;
+  }) as typeof Deno.listenDatagram;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let server: UdpSocket;
+  try {
+    server = bindUdp({ hostname: "127.0.0.1", port: 0 }, () => resolve());
+  } finally {
+    Deno.listenDatagram = listenDatagram;
+  }
+  using client = bindUdp({ hostname: "127.0.0.1", port: 0 }, () => {});
+  await client.send(Uint8Array.of(1), { hostname: "127.0.0.1", port: server.port });
+  await promise;
+  server[Symbol.dispose]();
 });

@@ -1,7 +1,7 @@
 import { Forwarder, type ForwarderOptions } from "../../src/dns/forward/forwarder.ts";
 import type { ForwardEvent } from "../../src/dns/forward/forward_event.ts";
 import type { Next } from "../../src/dns/chain.ts";
-import { TcpFrames } from "../../src/dns/forward/tcp_frames.ts";
+import { MessageStream } from "../../src/dns/forward/message_stream.ts";
 import { decodeMessage, type Message } from "../../src/dns/wire/message.ts";
 import { receiveQuery } from "../../src/dns/wire/query.ts";
 import { formatRejection, formatReply, replyLimit } from "../../src/dns/wire/reply.ts";
@@ -48,7 +48,7 @@ function tryToServe(reply: Reply, hostname: string): DnsFront {
   const serve = async (socket: TcpSocket) => {
     connections++;
     sockets.add(socket);
-    const frames = new TcpFrames({
+    const frames = new MessageStream({
       read: async () => {
         const buffer = new Uint8Array(4_096);
         const length = await socket.read(buffer);

@@ -3,6 +3,8 @@ import { errorMessage, UnavailableError } from "../../kernel/errors.ts";
 import type { Exec } from "../../platform/exec.ts";
 import {
   addressArguments,
+  type DeviceAddresses,
+  isMadeFor,
   type LocalAddress,
   LOOPBACK,
   parseDeviceAddresses,
@@ -67,19 +69,25 @@ export class AddressKeeper implements AsyncDisposable {
     const device = this.#device;
     if (device === undefined) return;
     this.#device = undefined;
-    const argv = device === LOOPBACK
-      ? addressArguments("delete", this.#address.address, device)
-      : ["link", "delete", "dev", device];
-    await this.#ip(argv).catch((error) => {
+    try {
+      // Whoever has named a bridge in the config must not lose it.
+      const isOwn = (await this.#devices()).some((each) => isMadeFor(this.#address, each));
+      await this.#ip(
+        device !== LOOPBACK && isOwn
+          ? ["link", "delete", "dev", device]
+          : addressArguments("delete", this.#address.address, device),
+      );
+    } catch (error) {
       this.#ports.logger.warn("can not take the address away", { error: errorMessage(error) });
-    });
+    }
   }
 
   async #place(): Promise<Placement> {
-    return placeOf(
-      this.#address,
-      parseDeviceAddresses(await this.#ip(["-j", "address", "show"])),
-    );
+    return placeOf(this.#address, await this.#devices());
+  }
+
+  async #devices(): Promise<DeviceAddresses[]> {
+    return parseDeviceAddresses(await this.#ip(["-j", "-d", "address", "show"]));
   }
 
   async #putOn(device: string): Promise<string> {

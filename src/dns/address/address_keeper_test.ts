@@ -7,9 +7,17 @@ import { parseDeviceAddresses } from "./local_address.ts";
 const ADDRESS = { address: "169.254.20.10", device: "edge-dns" };
 const logger = getLogger(["edge-agent", "test"]);
 
+interface FakeDevice {
+  up: boolean;
+  addresses: Set<string>;
+  kind?: string;
+}
+
 /** A host's devices and their addresses, and `ip` for them. */
 class FakeDevices implements Exec {
-  readonly devices = new Map([["lo", { up: true, addresses: new Set(["127.0.0.1"]) }]]);
+  readonly devices = new Map<string, FakeDevice>([
+    ["lo", { up: true, addresses: new Set(["127.0.0.1"]) }],
+  ]);
   readonly changes: string[] = [];
   canDummy = true;
 
@@ -18,8 +26,9 @@ class FakeDevices implements Exec {
     const refused = (stderr: string): ExecResult => ({ code: 2, stdout: "", stderr });
     return Promise.try(() => {
       if (args.includes("show")) {
-        return said(JSON.stringify([...this.devices].map(([ifname, { up, addresses }]) => ({
+        return said(JSON.stringify([...this.devices].map(([ifname, { up, addresses, kind }]) => ({
           ifname,
+          ...(kind !== undefined && args.includes("-d") && { linkinfo: { info_kind: kind } }),
           flags: up ? ["UP"] : [],
           addr_info: [...addresses].map((local) => ({ local })),
         }))));
@@ -32,7 +41,7 @@ class FakeDevices implements Exec {
         case "link add": {
           if (!this.canDummy) return refused("Error: Unknown device type.");
           if (this.devices.has(args[3]!)) return refused("RTNETLINK answers: File exists");
-          this.devices.set(args[3]!, { up: false, addresses: new Set() });
+          this.devices.set(args[3]!, { up: false, addresses: new Set(), kind: "dummy" });
           return said("");
         }
         case "link set":
@@ -99,7 +108,8 @@ Deno.test("AddressKeeper puts back what somebody took away", async () => {
 
 Deno.test("AddressKeeper takes over what an earlier run left", async () => {
   const host = new FakeDevices();
-  host.devices.set("edge-dns", { up: true, addresses: new Set([ADDRESS.address]) });
+  const addresses = new Set([ADDRESS.address, "fe80::1"]);
+  host.devices.set("edge-dns", { up: true, addresses, kind: "dummy" });
   {
     await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
     await keeper.ensure();
@@ -119,13 +129,27 @@ Deno.test("AddressKeeper leaves an address alone that somebody else has set", as
   assert.deepEqual(host.changes, []);
 });
 
+Deno.test.each([
+  { name: "a bridge", kind: "bridge", others: [] },
+  { name: "a dummy device with other addresses", kind: "dummy", others: ["10.96.0.1"] },
+])("AddressKeeper leaves $name on the host that it was told to use", async ({ kind, others }) => {
+  const host = new FakeDevices();
+  host.devices.set("edge-dns", { up: true, addresses: new Set(others), kind });
+  {
+    await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
+    await keeper.ensure();
+    assert.ok(host.devices.get("edge-dns")!.addresses.has(ADDRESS.address));
+  }
+  assert.deepEqual([...host.devices.get("edge-dns")?.addresses ?? ["gone"]], others);
+});
+
 Deno.test("AddressKeeper says what the host refused", async () => {
   const host = new FakeDevices();
   host.run = () => Promise.resolve({ code: 2, stdout: "", stderr: "Operation not permitted\n" });
   await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
   await assert.rejects(
     keeper.ensure(),
-    /169\.254\.20\.10: "ip -j address show" said Operation not/,
+    /169\.254\.20\.10: "ip -j -d address show" said Operation not/,
   );
 });
 

@@ -13,16 +13,19 @@ export interface DeviceAddresses {
   device: string;
   up: boolean;
   addresses: string[];
+  /** What kind of device it is, such as `dummy` or `bridge`; undefined for hardware. */
+  kind?: string;
 }
 
 const Device = z.object({
   ifname: z.optional(z.string()),
   flags: z.prefault(z.array(z.string()), []),
+  linkinfo: z.optional(z.object({ info_kind: z.optional(z.string()) })),
   addr_info: z.prefault(z.array(z.object({ local: z.optional(z.string()) })), []),
 });
 
 /**
- * Reads what `ip -j address show` prints, loosely.
+ * Reads what `ip -j -d address show` prints, loosely.
  *
  * @throws {SyntaxError} when it is no list of devices
  */
@@ -31,17 +34,18 @@ export function parseDeviceAddresses(text: string): DeviceAddresses[] {
   try {
     data = JSON.parse(text.trim() || "[]");
   } catch {
-    throw new SyntaxError(`Cannot read what "ip -j address show" printed: it is no JSON`);
+    throw new SyntaxError(`Cannot read what "ip -j -d address show" printed: it is no JSON`);
   }
   const devices = z.array(Device).safeParse(data);
   if (!devices.success) {
     throw new SyntaxError(
-      `Cannot read what "ip -j address show" printed: it is no list of devices`,
+      `Cannot read what "ip -j -d address show" printed: it is no list of devices`,
     );
   }
-  return devices.data.flatMap(({ ifname, flags, addr_info }) =>
+  return devices.data.flatMap(({ ifname, flags, addr_info, linkinfo }) =>
     ifname === undefined ? [] : [{
       device: ifname,
+      ...(linkinfo?.info_kind !== undefined && { kind: linkinfo.info_kind }),
       up: flags.includes("UP"),
       addresses: addr_info.flatMap(({ local }) => local ?? []),
     }]
@@ -67,6 +71,16 @@ export function placeOf(
   return device === own || device === LOOPBACK
     ? { state: "ours", device, up }
     : { state: "foreign", device };
+}
+
+/** Whether a device serves nothing but the address: it was made for that and goes with it. */
+export function isMadeFor(
+  { address, device: own }: LocalAddress,
+  { device, kind, addresses }: DeviceAddresses,
+): boolean {
+  // The kernel adds a link-local IPv6 address by itself.
+  return device === own && kind === "dummy" &&
+    addresses.every((each) => each === address || each.startsWith("fe80:"));
 }
 
 /** Where an address goes that can have no device of its own. */

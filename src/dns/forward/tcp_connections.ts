@@ -2,7 +2,7 @@ import { type Endpoint, formatHostPort } from "../../config/scalars.ts";
 import type { ByteStream } from "../../kernel/byte_stream.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { type Match, matchReply, type OutgoingQuery } from "./outgoing_query.ts";
-import { TcpFrames } from "./tcp_frames.ts";
+import { MessageStream } from "./message_stream.ts";
 
 /** Connects: see `platform/dial.ts`. */
 export type Connect = (options: { url: string; signal: AbortSignal }) => Promise<ByteStream>;
@@ -23,7 +23,7 @@ export class TcpConnections implements Disposable {
   readonly #url: string;
   readonly #connect: Connect;
   readonly #clock: Clock;
-  #idle: { frames: TcpFrames; cancel: () => void } | undefined;
+  #idle: { frames: MessageStream; cancel: () => void } | undefined;
   #closed = false;
 
   constructor(upstream: Endpoint, { connect, clock }: { connect: Connect; clock: Clock }) {
@@ -48,7 +48,7 @@ export class TcpConnections implements Disposable {
       }
     }
     const stream = await this.#connect({ url: this.#url, signal });
-    return await this.#askOver(new TcpFrames(stream), query, signal);
+    return await this.#askOver(new MessageStream(stream), query, signal);
   }
 
   [Symbol.dispose](): void {
@@ -57,7 +57,7 @@ export class TcpConnections implements Disposable {
   }
 
   async #askOver(
-    frames: TcpFrames,
+    frames: MessageStream,
     query: OutgoingQuery,
     signal: AbortSignal,
   ): Promise<TcpReply> {
@@ -82,13 +82,13 @@ export class TcpConnections implements Disposable {
     }
   }
 
-  #keep(frames: TcpFrames): void {
+  #keep(frames: MessageStream): void {
     if (this.#closed || this.#idle !== undefined) return frames.close();
     const cancel = this.#clock.timer(IDLE_MS, () => this.#takeIdle()?.close());
     this.#idle = { frames, cancel };
   }
 
-  #takeIdle(): TcpFrames | undefined {
+  #takeIdle(): MessageStream | undefined {
     const idle = this.#idle;
     this.#idle = undefined;
     idle?.cancel();

@@ -15,6 +15,12 @@ import { createResponder } from "./responder.ts";
 import { type Client, TcpServer } from "./tcp_server.ts";
 import { serveUdp } from "./udp_server.ts";
 
+/** How often the address is made sure of, ms. */
+const VERIFY_MS = 30_000;
+
+/** How often it is tried to listen while that fails, ms: a node is without names. */
+const RETRY_MS = 2_000;
+
 /** What listeners work with. */
 export interface ListenerPorts {
   clock: Clock;
@@ -77,6 +83,15 @@ export class Listeners implements AsyncDisposable {
         this.#ports.logger.error("nobody can ask", { error: problem });
       }
       this.#problem = problem;
+    }
+  }
+
+  /** Makes sure now and then that all is as {@linkcode open} left it, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#ports.clock.sleep(this.#problem === undefined ? VERIFY_MS : RETRY_MS, signal);
+      if (signal.aborted) return;
+      await this.open();
     }
   }
 

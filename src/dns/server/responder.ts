@@ -22,7 +22,11 @@ export interface ResponderPorts {
 /** Questions that wait for somebody else at the same time; beyond, new ones are refused. */
 const MAX_WAITING = 4_096;
 
+/** How an IPv6 address begins that stands for an IPv4 one. */
+const MAPPED = "::ffff:";
+
 const BUSY = createFailure(RCODE.REFUSED, "too many questions wait for an answer", EDE.OTHER);
+const FAILED = createFailure(RCODE.SERVFAIL, "the server failed", EDE.OTHER);
 const OTHER_CLASS = createFailure(RCODE.REFUSED, "only class IN is served", EDE.NOT_SUPPORTED);
 
 /** Turns packets into answers. What is known is answered at once, without a turn of the event loop. */
@@ -41,11 +45,16 @@ export function createResponder(ports: ResponderPorts): Respond {
   };
 
   const ask = (request: DnsRequest, query: Query, client: Client) => {
-    if (query.class === CLASS_IN) return chain(request);
-    return explain(query, client) ?? OTHER_CLASS;
+    try {
+      if (query.class === CLASS_IN) return chain(request);
+      return explain(query, client) ?? OTHER_CLASS;
+    } catch {
+      // No handler throws; should one ever, it costs an answer and not the server.
+      return FAILED;
+    }
   };
 
-  return (packet, client, transport) => {
+  return (packet, peer, transport) => {
     const received = receiveQuery(packet);
     switch (received.state) {
       case "dropped":
@@ -60,6 +69,7 @@ export function createResponder(ports: ResponderPorts): Respond {
         return received satisfies never;
     }
     const { query } = received;
+    const client = { address: withoutMapping(peer.address), port: peer.port };
     const startedMs = clock.monotonic();
     const request: DnsRequest = { query, transport, client };
     const handled = ask(request, query, client);
@@ -70,10 +80,15 @@ export function createResponder(ports: ResponderPorts): Respond {
     }
     waiting++;
     return handled
-      .catch((): Handled => createFailure(RCODE.SERVFAIL, "the server failed", EDE.OTHER))
+      .catch(() => FAILED)
       .then((answered) => {
         waiting--;
         return finish(request, query, answered, startedMs);
       });
   };
+}
+
+/** An IPv4 client has its address in an IPv6 one (RFC 4291 2.5.5.2) where the server listens on `[::]`. */
+function withoutMapping(address: string): string {
+  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }

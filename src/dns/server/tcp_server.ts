@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { TcpSocket } from "../../platform/tcp.ts";
-import { formatFrame, TcpFrames } from "./tcp_frames.ts";
+import { formatFrame, TcpFrames } from "../wire/tcp_frames.ts";
 
 /** Where a query came from. */
 export interface Client {
@@ -153,8 +153,11 @@ export class TcpServer implements Disposable {
       for (;;) {
         const count = await socket.read(buffer);
         if (count === null) break;
-        touch();
-        for (const packet of frames.push(buffer.subarray(0, count))) {
+        const isMore = frames.isOpen;
+        const packets = frames.push(buffer.subarray(0, count));
+        // Bytes that drip do not keep a connection: a message that has begun must come to its end.
+        if (!isMore || packets.length > 0) touch();
+        for (const packet of packets) {
           while (open && connection.inFlight >= inFlight) await answered.promise;
           if (open) void answer(packet);
         }

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { setImmediate } from "node:timers/promises";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import type { TcpSocket } from "../../platform/tcp.ts";
-import { formatFrame, TcpFrames } from "./tcp_frames.ts";
+import { formatFrame, TcpFrames } from "../wire/tcp_frames.ts";
 import { type Respond, TCP_LIMITS, TcpServer } from "./tcp_server.ts";
 
 /** A socket that the test holds the other end of. */
@@ -195,4 +195,18 @@ Deno.test("TcpServer gives up on a client that does not read", async () => {
   await settle();
   await clock.advance(5_001);
   assert.deepEqual(closed, ["slow"]);
+});
+
+Deno.test("S43 TcpServer gives a message as long as an idle connection to come, however it drips", async () => {
+  const { clock, closed, server } = serverWith();
+  const socket = new FakeSocket();
+  server.accept(socket);
+  const bytes = frame("a long question");
+  for (let i = 0; i < 6 && socket.isOpen; i++) {
+    socket.send(bytes.subarray(i, i + 1));
+    await settle();
+    await clock.advance(TCP_LIMITS.idleMs / 4);
+  }
+  assert.deepEqual(closed, ["idle"]);
+  assert.equal(server.size, 0);
 });

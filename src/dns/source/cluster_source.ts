@@ -1,7 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
-import { RefusedError } from "../../kube/answer.ts";
 import { ApiClient } from "../../kube/api_client.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
@@ -20,6 +19,8 @@ export interface ClusterSourcePorts {
   logger: Logger;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
+  /** What is known of an object: kept where nothing is different, so that nothing is in memory twice. */
+  known<K extends FactsKind>(kind: K, key: string): FactsOf[K] | undefined;
   /** All objects of a kind, and every change of one. */
   replaced<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): void;
   applied(change: ZoneChange): void;
@@ -37,16 +38,10 @@ const KINDS: { [K in FactsKind]: { path: string; read: (object: unknown) => Fact
 export class ClusterSource implements Disposable {
   readonly #client: ApiClient;
   readonly #ports: ClusterSourcePorts;
-  readonly #refused = new Set<FactsKind>();
 
   constructor(kubeconfig: string, ports: ClusterSourcePorts) {
     this.#client = new ApiClient(ports.fs, kubeconfig);
     this.#ports = ports;
-  }
-
-  /** Kinds that the API server does not give. */
-  get refused(): FactsKind[] {
-    return [...this.#refused];
   }
 
   /** Follows kinds of objects until `signal` aborts; pods are those of one node. Never rejects. */
@@ -59,7 +54,7 @@ export class ClusterSource implements Disposable {
   }
 
   #follow<K extends FactsKind>(kind: K, nodeName: string, signal: AbortSignal): Promise<void> {
-    const { clock, random, logger, replaced, applied } = this.#ports;
+    const { clock, random, logger, known, replaced, applied } = this.#ports;
     const { path, read } = KINDS[kind];
     // Said once until it works again: the tries go on.
     let told = "";
@@ -67,8 +62,12 @@ export class ClusterSource implements Disposable {
       path,
       query: kind === "pod" ? { fieldSelector: `spec.nodeName=${nodeName}` } : {},
       encoding: JSON_ENCODING,
-      read: (object) => read(parseJson(object)),
-      equals: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+      read: (object) => {
+        const facts = read(parseJson(object));
+        const former = known(kind, keyOf(facts));
+        return former !== undefined && isSame(former, facts) ? former : facts;
+      },
+      equals: isSame,
       send: this.#client.send,
       clock,
       random,
@@ -76,17 +75,23 @@ export class ClusterSource implements Disposable {
       events: {
         replaced: (objects) => {
           told = "";
-          this.#refused.delete(kind);
           replaced(kind, objects);
         },
         applied: (key, facts) => applied({ kind, key, facts } as ZoneChange),
       },
       failed: (error) => {
-        if (error instanceof RefusedError) this.#refused.add(kind);
         const text = errorMessage(error);
         if (text !== told) logger.warn("can not follow the cluster", { kind, error: text });
         told = text;
       },
     }).run(signal);
   }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+function keyOf(facts: FactsOf[FactsKind]): string {
+  return "namespace" in facts ? `${facts.namespace}/${facts.name}` : facts.name;
 }

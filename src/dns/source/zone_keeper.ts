@@ -1,4 +1,5 @@
 import type { Logger } from "@logtape/logtape";
+import { Alarm } from "../../kernel/alarm.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
 import { type Fs, isNotFound } from "../../platform/fs.ts";
@@ -24,6 +25,9 @@ const NEEDED: readonly SourceKind[] = ["service", "endpointSlice"];
 /** How long a zone may differ from its file while the agent runs, ms: flash wears out by being written. */
 export const SAVE_EVERY_MS = 300_000;
 
+/** How long after the first zone came it is written where there is no file, ms: what comes with it is in it, too. */
+const FIRST_SAVE_MS = 5_000;
+
 /**
  * Fills a zone: from a file at the start, so that it answers before anybody can be asked, and from the cluster's
  * objects as they come. The file is written now and then, and at the end.
@@ -31,15 +35,16 @@ export const SAVE_EVERY_MS = 300_000;
 export class ZoneKeeper {
   readonly #zone: ClusterZone;
   readonly #ports: ZoneKeeperPorts;
-  readonly #objects: { [K in SourceKind]?: ReadonlyMap<string, FactsOf[K]> } = {};
   /** Kinds that were listed since the start. */
   readonly #listed = new Set<SourceKind>();
+  readonly #first: Alarm;
   #dirty = false;
   #changedAtMs: number | undefined;
 
   constructor(zone: ClusterZone, ports: ZoneKeeperPorts) {
     this.#zone = zone;
     this.#ports = ports;
+    this.#first = new Alarm(ports.clock);
   }
 
   /** Where the zone's objects are from. */
@@ -68,7 +73,6 @@ export class ZoneKeeper {
     for (const kind of ["namespace", "service", "endpointSlice"] as const) {
       const found = objects[kind];
       if (found === undefined) continue;
-      Object.assign(this.#objects, { [kind]: found });
       this.#zone.replace(kind, found as ReadonlyMap<string, FactsOf[typeof kind]>);
     }
     this.#zone.synced = true;
@@ -77,22 +81,29 @@ export class ZoneKeeper {
   /** All objects of a kind, as the cluster says. */
   replace<K extends SourceKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): void {
     this.#listed.add(kind);
-    Object.assign(this.#objects, { [kind]: objects });
     if (this.#zone.replace(kind, objects)) this.#touch();
-    if (this.origin === "cluster") this.#zone.synced = true;
+    if (this.origin !== "cluster") return;
+    // Without a file, a power cut now would leave nothing to answer from.
+    if (!this.#zone.synced) this.#first.ring();
+    this.#zone.synced = true;
   }
 
   /** A change of one object. */
   apply(change: ZoneChange): void {
-    if (this.#zone.apply(change)) this.#touch();
+    // Pods are not kept.
+    if (this.#zone.apply(change) && change.kind !== "pod") this.#touch();
   }
 
   /** Writes the file now and then until `signal` aborts, and at the end. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#ports.clock.sleep(SAVE_EVERY_MS, signal);
+      if (await this.#first.sleep(SAVE_EVERY_MS, signal)) {
+        await this.#ports.clock.sleep(FIRST_SAVE_MS, signal);
+      }
       await this.save();
     }
+    // What changed while it was written.
+    await this.save();
   }
 
   /** Writes the file if the zone has changed and is whole. */
@@ -100,8 +111,14 @@ export class ZoneKeeper {
     const { fs, path, logger } = this.#ports;
     if (!this.#dirty || this.origin !== "cluster") return;
     this.#dirty = false;
+    const { state } = this.#zone;
+    const objects: ZoneObjects = {
+      service: state.facts("service"),
+      endpointSlice: state.facts("endpointSlice"),
+      namespace: state.facts("namespace"),
+    };
     try {
-      await fs.writeAtomic(path, formatZoneFile(this.#objects), 0o600);
+      await fs.writeAtomic(path, formatZoneFile(objects), 0o600);
     } catch (error) {
       this.#dirty = true;
       logger.warn("the zone can not be kept", { error: errorMessage(error) });

@@ -144,3 +144,58 @@ Deno.test("S41 a zone file that was damaged or cut off anywhere is never half a 
     { numRuns: 500 },
   );
 });
+
+Deno.test("S41 ZoneKeeper keeps its first zone at once: the power may fail any time", async () => {
+  const fs = new FakeFs();
+  await fs.mkdir("/var/lib/edge-agent", 0o700);
+  const { keeper, clock } = newKeeper(fs);
+  await keeper.load();
+  const stop = new AbortController();
+  const running = keeper.run(stop.signal);
+  keeper.replace("service", services());
+  await clock.advance(1_000);
+  keeper.replace("endpointSlice", new Map());
+  keeper.replace("namespace", new Map([["shop", { name: "shop" }]]));
+  await clock.advance(10_000);
+  const { keeper: next, outcome } = newKeeper(fs);
+  await next.load();
+  assert.match(outcome(), /10\.96\.0\.7$/);
+  stop.abort();
+  await running;
+});
+
+Deno.test("ZoneKeeper does not write its file for pods, which are not in it", async () => {
+  const fs = await keptDisk();
+  const { keeper } = newKeeper(fs);
+  await keeper.load();
+  keeper.replace("service", services());
+  keeper.replace("endpointSlice", new Map());
+  const before = fs.calls.filter((call) => call.startsWith("rename")).length;
+  const facts = { namespace: "shop", name: "a", addresses: ["10.244.1.5"], usualSearch: true };
+  keeper.apply({ kind: "pod", key: "shop/a", facts });
+  await keeper.save();
+  assert.equal(fs.calls.filter((call) => call.startsWith("rename")).length, before);
+  assert.equal(keeper.changedAtMs, undefined);
+});
+
+Deno.test("ZoneKeeper keeps what changed while it wrote its file and was told to stop", async () => {
+  const fs = await keptDisk();
+  const { keeper, clock } = newKeeper(fs);
+  await keeper.load();
+  keeper.replace("service", services("10.96.0.8"));
+  keeper.replace("endpointSlice", new Map());
+  const stop = new AbortController();
+  const running = keeper.run(stop.signal);
+  fs.fault = (op) => {
+    if (op !== "rename") return undefined;
+    fs.fault = () => undefined;
+    keeper.apply({ kind: "service", key: "shop/web", facts: service("10.96.0.9") });
+    stop.abort();
+    return undefined;
+  };
+  await clock.advance(SAVE_EVERY_MS);
+  await running;
+  const { keeper: next, outcome } = newKeeper(fs);
+  await next.load();
+  assert.match(outcome(), /10\.96\.0\.9$/);
+});

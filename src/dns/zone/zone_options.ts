@@ -1,5 +1,6 @@
 import { MAX_LABEL_BYTES, MAX_NAME_BYTES, nameKey, nameSize, parseName } from "../wire/name.ts";
 import { isReverse } from "./reverse_name.ts";
+import { addressOf } from "./service_facts.ts";
 
 /** How the cluster zone answers; the defaults are CoreDNS's. */
 export interface ZoneOptions {
@@ -21,7 +22,7 @@ export interface ZoneOptions {
    * exist. In others, what is not found is somebody else's.
    */
   reverseZones: readonly string[];
-  /** Addresses that this server answers on: the zone's name server. */
+  /** Addresses that this server answers on: the zone's name server. Any address (`0.0.0.0`) and names are none. */
   nameServers: readonly string[];
 }
 
@@ -55,5 +56,7 @@ export function parseZoneOptions(options: Partial<ZoneOptions>): ZoneOptions {
   });
   // The longest first: it is the one that a name belongs to.
   reverseZones.sort((a, b) => b.length - a.length);
-  return { ...all, zone, reverseZones };
+  const nameServers = all.nameServers.flatMap((text) => addressOf(text) ?? [])
+    .filter((address) => address !== "0.0.0.0" && address !== "::");
+  return { ...all, zone, reverseZones, nameServers };
 }

@@ -53,3 +53,10 @@ Deno.test("S43 the zone answers any name and type", () => {
     { numRuns: Math.ceil(FUZZ_RUNS / 10) },
   );
 });
+
+Deno.test("parseZoneOptions() takes only addresses that somebody can ask for name servers", () => {
+  const { nameServers } = parseZoneOptions({
+    nameServers: ["localhost", "0.0.0.0", "::", "FD00:0::10", "169.254.20.10"],
+  });
+  assert.deepEqual(nameServers, ["fd00::10", "169.254.20.10"]);
+});

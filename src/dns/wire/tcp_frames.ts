@@ -42,7 +42,7 @@ export class TcpFrames {
   }
 }
 
-/** A message as it goes into a TCP stream: in one piece, as a second write may wait for the first one's ACK. */
+/** A message as it goes into a TCP stream: in one piece, as some read only once (RFC 7766 8). */
 export function formatFrame(message: Uint8Array): Uint8Array {
   const frame = new Uint8Array(LENGTH_BYTES + message.length);
   frame[0] = message.length >> 8;
