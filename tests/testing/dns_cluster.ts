@@ -72,7 +72,7 @@ export const SERIAL = 1_499_347_823;
 
 /** A whole zone of these objects. */
 export function zoneOf(
-  { namespaces = [], services = [], slices = [], pods = [] }: ClusterObjects,
+  { namespaces = [], services = [], slices = [], pods }: ClusterObjects,
   options: Partial<ZoneOptions> = {},
 ): ClusterZone {
   const zone = new ClusterZone(options, { now: () => SERIAL * 1000 });
@@ -84,7 +84,7 @@ export function zoneOf(
   );
   zone.replace("service", keyed(services.map(toServiceFacts)));
   zone.replace("endpointSlice", keyed(slices.map(toEndpointSliceFacts)));
-  zone.replace("pod", keyed(pods.map(toPodFacts)));
+  if (pods !== undefined) zone.replace("pod", keyed(pods.map(toPodFacts)));
   zone.synced = true;
   return zone;
 }

@@ -39,6 +39,7 @@ export class ClusterState<Memo> {
   readonly #byClusterIp = new AddressIndex<ServiceFacts>();
   readonly #byEndpoint = new AddressIndex<EndpointSliceFacts>();
   readonly #byPodIp = new AddressIndex<PodFacts>();
+  #podsListed = false;
 
   /** Takes a change in. @returns whether anything that matters here is different now */
   apply(change: ZoneChange): boolean {
@@ -73,6 +74,7 @@ export class ClusterState<Memo> {
    */
   replace<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): boolean {
     let changed = false;
+    if (kind === "pod") this.#podsListed = true;
     const gone = [...this.#facts[kind].keys()].filter((key) => !objects.has(key));
     for (const key of gone) {
       changed = this.apply({ kind, key, facts: undefined } as ZoneChange) || changed;
@@ -104,6 +106,11 @@ export class ClusterState<Memo> {
 
   slicesAt(address: string): readonly EndpointSliceFacts[] {
     return this.#byEndpoint.get(address);
+  }
+
+  /** Whether all pods that matter were told at least once. */
+  get podsListed(): boolean {
+    return this.#podsListed;
   }
 
   podsAt(address: string): readonly PodFacts[] {

@@ -133,6 +133,8 @@ export class ClusterZone {
         return this.#negative(name, RCODE.NOERROR, this.#negatives, why);
       case "missing":
         return this.#negative(name, RCODE.NXDOMAIN, this.#negatives, why);
+      case "unknown":
+        return this.#notReady(name, why);
       default:
         return outcome satisfies never;
     }
@@ -186,7 +188,9 @@ export class ClusterZone {
         why,
       };
     }
-    if (outcome.state === "missing" && !this.synced) return this.#notReady(name, why);
+    if (outcome.state === "unknown" || outcome.state === "missing" && !this.synced) {
+      return this.#notReady(name, why);
+    }
     // The rcode is that of the last name (RFC 6604 3).
     const rcode = outcome.state === "missing" ? RCODE.NXDOMAIN : RCODE.NOERROR;
     const answer = createAnswer(name, {

@@ -144,9 +144,11 @@ export class Lookup<Memo> {
       return this.#addresses(name, type, [address], "the address in the name, not verified");
     }
     const found = this.#state.podsAt(address).find((each) => each.namespace === namespace);
-    return found === undefined
-      ? { state: "missing", why: `no pod that is known here has ${address} in ${namespace}` }
-      : this.#addresses(name, type, [address], `pod ${namespace}/${found.name}`);
+    if (found !== undefined) {
+      return this.#addresses(name, type, [address], `pod ${namespace}/${found.name}`);
+    }
+    const why = `no pod that is known here has ${address} in ${namespace}`;
+    return { state: this.#state.podsListed ? "missing" : "unknown", why };
   }
 
   /** Of a name that exists by its addresses. ANY gets one RRset, the shortest lawful answer (RFC 8482 4.1). */

@@ -11,7 +11,9 @@ export type Outcome =
   /** The name exists, but not with this type (RFC 2308 2.2). */
   | { state: "nodata"; why: string }
   /** The name does not exist: NXDOMAIN. */
-  | { state: "missing"; why: string };
+  | { state: "missing"; why: string }
+  /** Not enough is known to say that the name does not exist. */
+  | { state: "unknown"; why: string };
 
 /** An A or AAAA record, by the address. */
 export function addressRecord(name: string, address: string, ttlSeconds: number): ResourceRecord {

@@ -48,3 +48,11 @@ Deno.test.each([
   const got = ask(zoneOf(PODS, { pods }), `${name}.pod.cluster.local ${type}`);
   assert.equal(got.answers[0]?.split(" ").at(-1) ?? got.outcome, want);
 });
+
+Deno.test("S40 a pod that is not found is SERVFAIL until the node's pods were listed", () => {
+  const zone = zoneOf({ namespaces: ["podns"] }, { pods: "verified" });
+  const question = "10-240-0-1.podns.pod.cluster.local A";
+  assert.equal(ask(zone, question).outcome, "SERVFAIL");
+  zone.replace("pod", new Map());
+  assert.equal(ask(zone, question).outcome, "NXDOMAIN");
+});
