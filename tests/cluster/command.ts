@@ -64,3 +64,8 @@ async function feed(child: Deno.ChildProcess, stdin: string | undefined): Promis
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }
+
+/** Whether a command says that what it works on is gone, also if it went between being looked up and being used. */
+export function saysGone(stderr: string): boolean {
+  return /Cannot find device|No such (device|file or directory|process)/.test(stderr);
+}

@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "./command.ts";
+import { run, saysGone } from "./command.ts";
 import { Cgroup, removeCgroup } from "./node/cgroup.ts";
 import { claim, listAbandoned, type Ownership, release } from "./ownership.ts";
 import { until } from "./poll.ts";
@@ -135,7 +135,8 @@ async function endProcesses(namespace: string): Promise<void> {
 /** Runs a command on something that may be gone already; returns its stdout. */
 async function runIfThere(argv: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await run(argv, { allowFailure: true });
-  const gone = /Cannot find device|No such file or directory|No such process/.test(stderr);
-  if (code !== 0 && !gone) throw new Error(`Command failed: ${argv.join(" ")}: ${stderr.trim()}`);
+  if (code !== 0 && !saysGone(stderr)) {
+    throw new Error(`Command failed: ${argv.join(" ")}: ${stderr.trim()}`);
+  }
   return stdout.trim();
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { run } from "../command.ts";
+import { run, saysGone } from "../command.ts";
 import { TextLineStream } from "../lines.ts";
 
 /** Addresses of a LAN, the same in every site, as no two sites meet. */
@@ -75,7 +75,7 @@ export class Lan implements AsyncDisposable {
     const { code, stderr } = await run(this.#enter(["ip", "link", "del", "dev", port]), {
       allowFailure: true,
     });
-    if (code !== 0 && !stderr.includes("Cannot find device")) {
+    if (code !== 0 && !saysGone(stderr)) {
       throw new Error(`Cannot pull ${port} out of the LAN: ${stderr.trim()}`);
     }
   }

@@ -6,7 +6,7 @@
  */
 
 import type { Cluster } from "../cluster.ts";
-import { run } from "../command.ts";
+import { run, saysGone } from "../command.ts";
 
 /** Device on the host. */
 const DEVICE = "wan0";
@@ -110,7 +110,7 @@ export class Uplink {
       "",
       true,
     );
-    if (code !== 0 && !stderr.includes("Cannot find device")) {
+    if (code !== 0 && !saysGone(stderr)) {
       throw new Error(`Cannot pull ${this.device} out of the cloud: ${stderr.trim()}`);
     }
   }
