@@ -35,6 +35,11 @@ function stockNode() {
 
 type StockNode = ReturnType<typeof stockNode>;
 
+/** The plugin at work on that node. */
+function ipamOf({ fs, clock, paths }: StockNode): IpamNode {
+  return new IpamNode(fs, new FakeHostLocal(fs), clock, paths, "/opt/cni/bin");
+}
+
 async function install(node: StockNode): Promise<void> {
   await installShim(node, ["/usr/local/bin/edge-agent"]);
   await reconcileConflist(node);
@@ -65,13 +70,7 @@ Deno.test("adopt() names the plugin in the files of its network, and in no other
 Deno.test("leave() gives the node back as it was", async () => {
   const node = stockNode();
   await install(node);
-  const ipam = new IpamNode(
-    node.fs,
-    new FakeHostLocal(node.fs),
-    node.clock,
-    node.paths,
-    "/opt/cni/bin",
-  );
+  const ipam = ipamOf(node);
   const pod = await ipam.add("default/web-0");
   await ipam.del("default/web-0", pod!.id);
   await leave(node);
@@ -104,13 +103,7 @@ Deno.test("leave() catches what pods wrote while it was at work", async () => {
 Deno.test("leave() gives back pods of a network that flannel's config called otherwise before", async () => {
   const node = stockNode();
   await install(node);
-  const ipam = new IpamNode(
-    node.fs,
-    new FakeHostLocal(node.fs),
-    node.clock,
-    node.paths,
-    "/opt/cni/bin",
-  );
+  const ipam = ipamOf(node);
   const pod = await ipam.add("default/web-0");
   await ipam.del("default/web-0", pod!.id);
   for (const path of ["/etc/cni/net.d/10-flannel.conflist", OURS]) {
