@@ -47,6 +47,8 @@ export class Connection {
   readonly #lost = new AbortController();
   readonly #emptied: (connection: Connection) => void;
   #streams = 0;
+  /** Of the streams whose answer has begun: what ends one. */
+  readonly #answered = new Set<() => void>();
   #lastByteMs: number;
   #cancelTimer: (() => void) | undefined;
   #asking = false;
@@ -76,6 +78,11 @@ export class Connection {
     return this.#streams;
   }
 
+  /** Those of them whose answer has begun. */
+  get answered(): number {
+    return this.#answered.size;
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -85,10 +92,15 @@ export class Connection {
     if (this.#streams++ === 0) this.#lastByteMs = this.#probe.clock.monotonic();
     this.#watch();
     let released = false;
+    const ended = new AbortController();
+    const giveWay = () => ended.abort(new Error("its connection is to be asked whether it lives"));
     return {
       client: this.client,
-      lost: this.#lost.signal,
-      alive: () => void (this.#lastByteMs = this.#probe.clock.monotonic()),
+      lost: AbortSignal.any([this.#lost.signal, ended.signal]),
+      alive: () => {
+        this.#lastByteMs = this.#probe.clock.monotonic();
+        if (!released) this.#answered.add(giveWay);
+      },
       doubt: (sinceMs) => {
         this.doubt(sinceMs);
         return false;
@@ -96,6 +108,7 @@ export class Connection {
       release: () => {
         if (released) return;
         released = true;
+        this.#answered.delete(giveWay);
         if (--this.#streams === 0) this.#empty();
       },
     };
@@ -143,9 +156,16 @@ export class Connection {
     });
   }
 
-  /** On a full connection the question itself would wait for ever. */
+  /** On a full connection the question would wait for ever, unless a stream ends for it. */
+  #makeRoom(): boolean {
+    if (!this.full) return true;
+    const [giveWay] = this.#answered;
+    giveWay?.();
+    return giveWay !== undefined;
+  }
+
   async #ask(): Promise<void> {
-    if (!this.#asks || this.#asking || this.full || this.#closed) return;
+    if (!this.#asks || this.#asking || this.#closed || !this.#makeRoom()) return;
     this.#asking = true;
     const { clock, url, patienceMs } = this.#probe;
     const limitMs = Math.max(MIN_SIGN_MS, 2 * patienceMs());

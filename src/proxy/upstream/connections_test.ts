@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../../tests/testing/fake_clock.ts";
 import { createCa } from "../../kube/pki.ts";
 import type { HttpClient } from "../../platform/net.ts";
+import type { Lease } from "./connection.ts";
 import { Connections, MAX_BEARER_POOLS, type Purpose, type Reader } from "./connections.ts";
 import { bearerCredential, type Credential } from "./credentials.ts";
 
@@ -286,33 +287,73 @@ Deno.test.each(["short", "list"] as const)(
   },
 );
 
-Deno.test("a watch that does not begin while others are open finds the server's own limit", async () => {
-  const { take, clientOf, clock } = setUp();
+/** Watches on one connection, all of which are answered but the one at `pending`. */
+async function watchesBut(pending: number, count: number, take: (kind: "watch") => Promise<Lease>) {
   const leases = [];
-  for (let i = 0; i < 31; i++) leases.push(await take("watch"));
-  assert.equal(leases[30]!.doubt(0), true, "it should be tried elsewhere");
-  assert.equal(leases[0]!.lost.aborted, false, "the others are well");
-  leases.splice(30, 1)[0]!.release();
-  const next = [];
-  for (let i = 0; i < 40; i++) next.push(await take("watch"));
-  const sizes = Map.groupBy(next, ({ client }) => client).values().map(({ length }) => length);
-  assert.deepEqual([...sizes], [30, 10]);
-  // On a full connection the question itself would wait for ever.
-  await clock.advance(200_000);
-  assert.equal(clientOf(leases[0]!).asked, 0);
-  for (const lease of leases) lease.release();
-  assert.equal(clientOf(leases[0]!).closed, true);
-  for (const lease of next) lease.release();
+  for (let i = 0; i < count; i++) leases.push(await take("watch"));
+  const [waiting] = leases.splice(pending, 1);
+  for (const lease of leases) lease.alive();
+  return { waiting: waiting!, answered: leases };
+}
+
+Deno.test.each([0, 7, 30])(
+  "a watch that does not begin though others did finds the server's own limit (number %i)",
+  async (pending) => {
+    const { take, clientOf, clock } = setUp();
+    const { waiting, answered } = await watchesBut(pending, 31, take);
+    assert.equal(waiting.doubt(clock.monotonic() - 1), true, "it should be tried elsewhere");
+    waiting.release();
+    assert.ok(answered.every(({ lost }) => !lost.aborted), "the others are well");
+    const next = [];
+    for (let i = 0; i < 40; i++) next.push(await take("watch"));
+    const sizes = Map.groupBy(next, ({ client }) => client).values().map(({ length }) => length);
+    assert.deepEqual([...sizes], [30, 10]);
+    assert.equal(clientOf(answered[0]!).asked, 0);
+    for (const lease of answered) lease.release();
+    assert.equal(clientOf(answered[0]!).closed, true);
+    for (const lease of next) lease.release();
+  },
+);
+
+Deno.test("a full connection is asked for a sign of life in place of one of its watches", async () => {
+  const { take, clientOf, clock } = setUp();
+  const { waiting, answered } = await watchesBut(0, 21, take);
+  waiting.doubt(clock.monotonic() - 1);
+  waiting.release();
+  const client = clientOf(answered[0]!);
+  const lost = () => answered.filter(({ lost }) => lost.aborted);
+  await clock.advance(75_000);
+  assert.deepEqual([client.asked, lost().length], [1, 1]);
+  lost()[0]!.release();
+  assert.equal(client.closed, false);
+  client.answers = false;
+  await clock.advance(75_000 + 6_000);
+  assert.deepEqual([client.closed, lost().length], [true, 20], "it was dead");
+  for (const lease of answered) lease.release();
+});
+
+Deno.test("a watch that waits on a silent connection makes it asked whether it lives", async () => {
+  const { take, clientOf, clock } = setUp();
+  const { answered } = await watchesBut(20, 21, take);
+  await clock.advance(10_000);
+  const sentMs = clock.monotonic();
+  const another = await take("watch");
+  clientOf(another).answers = false;
+  await clock.advance(4_000);
+  assert.equal(another.doubt(sentMs), true);
+  another.release();
+  await clock.advance(6_000);
+  assert.ok(answered.every(({ lost }) => lost.aborted));
+  assert.equal(clientOf(another).closed, true);
 });
 
 Deno.test("a slow watch among few is no limit of the server's, and an outage makes limits forgotten", async () => {
   const { take, connections, clock } = setUp();
-  const few = [];
-  for (let i = 0; i < 5; i++) few.push(await take("watch"));
-  assert.equal(few[4]!.doubt(0), false);
-  const leases = [...few];
-  for (let i = 0; i < 15; i++) leases.push(await take("watch"));
-  assert.equal(leases[19]!.doubt(0), true);
+  const few = await watchesBut(0, 8, take);
+  assert.equal(few.waiting.doubt(-1), false);
+  const more = await watchesBut(0, 2, take);
+  assert.equal(few.waiting.doubt(-1), true);
+  assert.equal(more.waiting.doubt(-1), true, "it waits on the same connection");
   connections.cut(new Error("down"));
   await clock.advance(0);
   const next = [];

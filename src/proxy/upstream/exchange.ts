@@ -6,7 +6,9 @@ import type { Lease } from "./connection.ts";
 import type { Purpose, Reader } from "./connections.ts";
 import type { Credential } from "./credentials.ts";
 import { isMiddlebox } from "./middlebox.ts";
+import { observe } from "./observe.ts";
 import { UnreachableError } from "./unreachable.ts";
+import { FullConnectionError } from "./watch_limit.ts";
 
 /** Of a server, what an exchange needs. */
 export type Exchanging = Pick<CloudServer, "url" | "link" | "connections">;
@@ -35,17 +37,28 @@ const MIN_DOUBT_MS = 4_000;
 /** How much later than its `timeoutSeconds` a watch may end before it is held for forgotten. */
 const OVERDUE_MS = 30_000;
 /**
- * What is read ahead of a client of a shared connection: any object (etcd takes 1.5 MiB, JSON may triple
- * it), so that one that does not read keeps nobody waiting.
- */
-const READ_AHEAD_BYTES = 5 * 1024 * 1024;
-
-/**
  * One request to one server and its answer, whatever its status. The server's link learns of every byte.
  *
  * @throws {UnreachableError} when there is none
  */
 export async function exchange(
+  server: Exchanging,
+  credential: Credential,
+  request: UpstreamRequest,
+  clock: Clock,
+): Promise<Response> {
+  for (;;) {
+    try {
+      return await exchangeOnce(server, credential, request, clock);
+    } catch (error) {
+      if (!(error instanceof FullConnectionError)) throw error;
+      // A watch that nobody has answered: nothing has failed, so its next try need not wait.
+    }
+  }
+}
+
+/** On one connection. @throws {FullConnectionError} when it is better off on another one */
+async function exchangeOnce(
   server: Exchanging,
   credential: Credential,
   request: UpstreamRequest,
@@ -91,10 +104,11 @@ export async function exchange(
     // Somebody lives, but perhaps not the cloud: a probe decides.
     if (isMiddlebox(response)) link.suspect(`a middlebox answers ${response.status}`);
     else link.alive();
-    return observe(response, { server, lease, request, signal, end });
+    return observe(response, { link, lease, request, signal, end });
   } catch (error) {
     end();
     if (request.signal.aborted) throw request.signal.reason;
+    if (overdue.signal.reason instanceof FullConnectionError) throw overdue.signal.reason;
     const message = errorMessage(error);
     link.suspect(message);
     const unsent = NOT_CONNECTED.test(message) || REFUSED_STREAM.test(message);
@@ -129,7 +143,7 @@ function expectAnswer(
   const wait = () => {
     cancel = clock.timer(doubtMs, () => {
       wait();
-      if (lease.doubt(sentMs)) overdue.abort(new Error("the connection takes no more streams"));
+      if (lease.doubt(sentMs)) overdue.abort(new FullConnectionError());
     });
   };
   wait();
@@ -151,88 +165,6 @@ function watchDeadline(
     seconds * 1_000 + OVERDUE_MS,
     () => overdue.abort(new Error(`a watch of ${seconds} s did not end`)),
   );
-}
-
-/** The response with every byte of its body counted as a sign of life. */
-function observe(
-  response: Response,
-  { server: { link }, lease, request, signal, end }: {
-    server: Exchanging;
-    lease: Lease;
-    request: UpstreamRequest;
-    signal: AbortSignal;
-    end: () => void;
-  },
-): Response {
-  const { status } = response;
-  const headers = new Headers(response.headers);
-  // fetch has decoded the body; both describe what was on the wire.
-  headers.delete("content-encoding");
-  headers.delete("content-length");
-  if (response.body === null) {
-    end();
-    return new Response(null, { status, headers });
-  }
-  const { purpose, reader: readBy = "agent" } = request;
-  // These may rightly be silent for long.
-  const isFinite = purpose === "short" || purpose === "list";
-  const reader = response.body.getReader();
-  // With only the reader held, the Response may be collected, and with it the fetch's abort.
-  let held: Response | undefined = response;
-  const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
-  signal.addEventListener("abort", onAbort, { once: true });
-  const finish = () => {
-    held = undefined;
-    signal.removeEventListener("abort", onAbort);
-    end();
-  };
-  const read = async () => {
-    const came = isFinite ? link.expect("body") : undefined;
-    try {
-      return await reader.read();
-    } finally {
-      came?.();
-    }
-  };
-  const stop = async (controller: ReadableStreamDefaultController, error: unknown) => {
-    finish();
-    await reader.cancel(error).catch(() => {});
-    controller.error(new UnreachableError(error, { sent: true }));
-  };
-  const shared = purpose === "short" || (purpose === "watch" && readBy === "client");
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await read();
-          // A cancelled reader yields a clean end: the abort must not look like one.
-          signal.throwIfAborted();
-          if (done || held === undefined) {
-            finish();
-            return controller.close();
-          }
-          lease.alive();
-          link.alive();
-          controller.enqueue(value);
-          // Whoever shares a connection with it must not wait for a client that does not read.
-          if (purpose === "watch" && shared && controller.desiredSize! <= 0) {
-            await stop(controller, new Error("the client does not read its watch"));
-          }
-        } catch (error) {
-          if (!signal.aborted) link.suspect(errorMessage(error));
-          await stop(controller, error);
-        }
-      },
-      async cancel(reason) {
-        finish();
-        await reader.cancel(reason).catch(() => {});
-      },
-    },
-    shared
-      ? new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES })
-      : new CountQueuingStrategy({ highWaterMark: 0 }),
-  );
-  return new Response(body, { status, headers });
 }
 
 function withCredential(headers: Headers, { token }: Credential): Headers {

@@ -98,6 +98,27 @@ Deno.test("exchange() does not insist after two refused streams: nothing was sen
   await assert.rejects(run.send({ method: "POST" }), unreachable(false));
 });
 
+Deno.test("exchange() tries a watch elsewhere at once when its connection takes no more streams", async () => {
+  const open: Answer = () => Promise.resolve(new Response(new ReadableStream()));
+  const run = setUp(hangs, ...Array.from({ length: 8 }, () => open));
+  const stop = new AbortController();
+  const watch = () => run.send({ purpose: "watch", signal: stop.signal });
+  const waiting = watch();
+  await run.clock.advance(1);
+  // Their answers begin, its own does not: it was refused at first, and queues behind them.
+  const others = await Promise.all(Array.from({ length: 8 }, watch));
+  await run.clock.advance(3_998);
+  assert.equal(run.sent.length, 9);
+  const connections = run.connections.size;
+  await run.clock.advance(1);
+  assert.equal(run.sent.length, 10);
+  assert.equal(run.connections.size, connections + 1);
+  assert.equal(run.link.state.state, "up", "nothing has failed");
+  stop.abort();
+  await assert.rejects(waiting);
+  await Promise.all(others.map((response) => response.body?.cancel().catch(() => {})));
+});
+
 Deno.test("exchange() takes a middlebox's answer for no sign of the cloud's life", async () => {
   const page = () => Promise.resolve(new Response(null, { status: 503 }));
   const run = setUp(page);
