@@ -1,4 +1,13 @@
 import { concatBytes } from "../../kube/codec/json.ts";
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  ContainerScanner,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from "../../kube/codec/json_tokens.ts";
 
 /** What becomes of an object; the very same bytes when nothing does. */
 export type Visit = (object: Uint8Array) => Uint8Array;
@@ -6,8 +15,7 @@ export type Visit = (object: Uint8Array) => Uint8Array;
 /** Longest object that is looked at, as for what is kept; a longer one passes as it is. */
 const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
 
-const [QUOTE, BACKSLASH] = [0x22, 0x5c];
-const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
+const NOTHING = new Uint8Array(0);
 
 /**
  * Rewrites the objects in the body of a list or a watch while it streams by: those that are the value of a field
@@ -16,14 +24,16 @@ const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b
  */
 export class ObjectRewriter {
   readonly #visit: Visit;
+  /** Of what is around the objects. */
   #depth = 0;
   #inString = false;
   #escaped = false;
   /** Whether what lies at depth 2 is an array. */
   #inArray = false;
-  /** The depth in which the object began that is being gathered; 0 while none is. */
-  #began = 0;
-  #parts: Uint8Array[] = [];
+  /** Finds the end of the object that has begun. */
+  #object: ContainerScanner | undefined;
+  /** What has come of it; undefined when it is too long to be looked at. */
+  #parts: Uint8Array[] | undefined = [];
   #size = 0;
 
   constructor(visit: Visit) {
@@ -33,55 +43,68 @@ export class ObjectRewriter {
   /** Takes the next bytes, and returns those that can be passed on. */
   push(chunk: Uint8Array): Uint8Array {
     const out: Uint8Array[] = [];
-    let start = 0;
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i];
+    for (let at = 0; at < chunk.length;) {
+      const rest = chunk.subarray(at);
+      if (this.#object === undefined) {
+        const begin = this.#findObject(rest);
+        out.push(rest.subarray(0, begin));
+        at += begin;
+      } else {
+        const end = this.#object.scan(rest);
+        const part = end < 0 ? rest : rest.subarray(0, end);
+        out.push(this.#gather(part), end < 0 ? NOTHING : this.#finish());
+        at += part.length;
+      }
+    }
+    return concatBytes(out);
+  }
+
+  /** The beginning of an object of which the end never came. */
+  end(): Uint8Array {
+    return concatBytes(this.#parts ?? []);
+  }
+
+  /** Steps over what is around objects. @returns where the next object begins; the length if none does */
+  #findObject(bytes: Uint8Array): number {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i];
       if (this.#escaped) this.#escaped = false;
       else if (this.#inString) {
         if (byte === BACKSLASH) this.#escaped = true;
         else if (byte === QUOTE) this.#inString = false;
       } else if (byte === QUOTE) this.#inString = true;
       else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-        const begins = byte === OPEN_BRACE && this.#began === 0 &&
-          (this.#depth === 1 || (this.#depth === 2 && this.#inArray));
-        if (begins) {
-          out.push(chunk.subarray(start, i));
-          start = i;
-          this.#began = this.#depth;
+        const isPlace = this.#depth === 1 || (this.#depth === 2 && this.#inArray);
+        if (byte === OPEN_BRACE && isPlace) {
+          this.#object = new ContainerScanner();
+          return i;
         }
         if (++this.#depth === 2) this.#inArray = byte === OPEN_BRACKET;
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         this.#depth = Math.max(0, this.#depth - 1);
-        if (this.#began === 0 || this.#depth > this.#began) continue;
-        this.#gather(chunk.subarray(start, i + 1));
-        out.push(this.#visit(this.#release()));
-        start = i + 1;
       }
     }
-    const rest = chunk.subarray(start);
-    if (this.#began === 0) out.push(rest);
-    else this.#gather(rest);
-    if (this.#size > MAX_OBJECT_BYTES) out.push(this.#release());
-    return concatBytes(out);
+    return bytes.length;
   }
 
-  /** The beginning of an object of which the end never came. */
-  end(): Uint8Array {
-    return this.#release();
-  }
-
-  #gather(part: Uint8Array): void {
+  /** Takes more of an object. @returns what can be passed on before its end */
+  #gather(part: Uint8Array): Uint8Array {
+    if (this.#parts === undefined) return part;
     this.#parts.push(part);
     this.#size += part.length;
+    if (this.#size <= MAX_OBJECT_BYTES) return NOTHING;
+    const gathered = concatBytes(this.#parts);
+    this.#parts = undefined;
+    return gathered;
   }
 
-  /** What was gathered. */
-  #release(): Uint8Array {
-    const object = concatBytes(this.#parts);
+  /** What becomes of the object that is whole. */
+  #finish(): Uint8Array {
+    const shown = this.#parts === undefined ? NOTHING : this.#visit(concatBytes(this.#parts));
+    this.#object = undefined;
     this.#parts = [];
     this.#size = 0;
-    this.#began = 0;
-    return object;
+    return shown;
   }
 }
 
