@@ -12,48 +12,8 @@ import { type CommandOptions, type CommandResult, run } from "../command.ts";
 import { TextLineStream } from "../lines.ts";
 import { until } from "../poll.ts";
 import { Process } from "../process.ts";
-
-/** What the first process does: the shell of {@linkcode Machine.boot} after it has said its pid. */
-const FIRST_PROCESS = `
-  set -e
-  disk=$1 host=$2 network=$3
-  shift 3
-  # Read before /proc is that of the new namespace, so it is the pid that the test sees.
-  read -r pid _ </proc/self/stat
-  mount -t proc proc /proc
-  if [ "$network" = own ]; then
-    # Its /sys/class/net shows the devices of the namespace in which it is mounted.
-    mount --rbind /sys/fs/cgroup /run
-    mount -t sysfs sys /sys
-    mount --move /run /sys/fs/cgroup
-  fi
-  mount -t tmpfs run /run
-  for folder; do
-    if [ ! -d "$folder" ]; then
-      # Nothing is made on the test's own disk: the parent gets a copy that has it.
-      parent=\${folder%/*}
-      mkdir /run/parent
-      mount --bind "$parent" /run/parent
-      mount -t tmpfs parent "$parent"
-      for entry in /run/parent/*; do
-        copy=$parent/\${entry##*/}
-        if [ -L "$entry" ]; then cp -P "$entry" "$copy"
-        elif [ -d "$entry" ]; then mkdir "$copy"; mount --rbind "$entry" "$copy"
-        elif [ -f "$entry" ]; then touch "$copy"; mount --bind "$entry" "$copy"
-        fi
-      done
-      umount /run/parent
-      rmdir /run/parent
-      mkdir "$folder"
-    fi
-    mount --bind "$disk$folder" "$folder"
-  done
-  mount --make-rshared /
-  hostname "$host"
-  echo "$pid"
-  # Until the test closes the pipe, or is killed: then all that runs on the machine ends.
-  exec cat
-`;
+import { FIRST_PROCESS, SYSTEMD_KEEPER } from "./first_process.ts";
+import { writeUnits } from "./systemd.ts";
 
 /** Where a machine keeps what it keeps, and what it is called. */
 export interface MachineOptions {
@@ -62,6 +22,8 @@ export interface MachineOptions {
   readonly hostname: string;
   /** Names its control group; without it there is none. */
   readonly id?: string;
+  /** What starts services on it; default `none`, so that only the test does. With `systemd`, it needs an id. */
+  readonly init?: "none" | "systemd";
   /** Folders on the disk, and what they hold at first; default `/var/lib` and `/var/log`, empty. */
   readonly folders?: Readonly<Record<string, "empty" | "copy">>;
   /** Whether the network is the machine's own: another at each boot, with nothing but `lo`. */
@@ -116,20 +78,25 @@ export class Machine implements AsyncDisposable {
   /** Switches the power on. */
   async boot(): Promise<void> {
     if (this.#power) throw new Error("Cannot boot: the machine is on");
-    const { disk, hostname, id, ownNetwork = false } = this.#options;
+    const { disk, hostname, id, ownNetwork = false, init = "none" } = this.#options;
     for (const [path, content] of Object.entries(this.#folders)) {
       if (content === "copy") await copyOnce(path, join(disk, path));
       else await mkdir(join(disk, path), { recursive: true });
     }
+    const cgroup = id === undefined ? undefined : await Cgroup.create(id);
     const log = join(disk, "machine.log");
+    if (init === "systemd" && !await isThere(log)) await writeUnits(disk);
     const network = ownNetwork ? "own" : "shared";
+    const keeper = init === "systemd"
+      ? ["sh", "-c", SYSTEMD_KEEPER, "sh", this.cgroup]
+      : ["unshare"];
     const first = new Deno.Command("sh", {
       args: [
-        ...["-c", 'log=$1; shift; exec 2>>"$log" "$@"', "sh", log, "unshare"],
+        ...["-c", 'log=$1; shift; exec 2>>"$log" "$@"', "sh", log, ...keeper],
         ...["--mount", "--propagation=private", "--pid", "--uts", "--ipc"],
         ...(ownNetwork ? ["--net"] : []),
-        ...["--fork", "--kill-child", "sh", "-c", FIRST_PROCESS, "sh", disk, hostname, network],
-        ...Object.keys(this.#folders),
+        ...["--fork", "--kill-child", "sh", "-c", FIRST_PROCESS, "sh"],
+        ...[disk, hostname, network, init, ...Object.keys(this.#folders)],
       ],
       stdin: "piped",
       stdout: "piped",
@@ -137,9 +104,13 @@ export class Machine implements AsyncDisposable {
     }).spawn();
     const lines = first.stdout.pipeThrough(new TextLineStream()).getReader();
     const { value } = await lines.read();
-    if (value === undefined) throw new Error(`Cannot boot: ${await readFile(log, "utf8")}`);
+    if (value === undefined) {
+      await first.stdin.close().catch(() => {});
+      await first.status;
+      await cgroup?.[Symbol.asyncDispose]();
+      throw new Error(`Cannot boot: ${await readFile(log, "utf8")}`);
+    }
     await lines.cancel();
-    const cgroup = id === undefined ? undefined : await Cgroup.create(id);
     this.#power = { first, pid: Number(value), cgroup };
   }
 
@@ -150,8 +121,8 @@ export class Machine implements AsyncDisposable {
     this.#power = undefined;
     // The kernel kills a namespace's processes with its first one.
     Deno.kill(power.pid, "SIGKILL");
-    await power.first.status;
     await power.first.stdin.close().catch(() => {});
+    await power.first.status;
     await Promise.all(this.#ends.splice(0));
     await power.cgroup?.[Symbol.asyncDispose]();
   }
@@ -194,9 +165,13 @@ export class Machine implements AsyncDisposable {
 
 /** Copies a folder with owners and times, unless that was done before. */
 async function copyOnce(from: string, to: string): Promise<void> {
-  if (await stat(to).then(() => true, () => false)) return;
+  if (await isThere(to)) return;
   await mkdir(dirname(to), { recursive: true });
   await run(["cp", "--archive", from, to]);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false);
 }
 
 /** A long-running process on a machine. */

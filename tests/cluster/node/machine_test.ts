@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { run } from "../command.ts";
 import { TextLineStream } from "../lines.ts";
 import { until } from "../poll.ts";
 import { canRunNode } from "./can_run_node.ts";
 import { Cgroup, removeCgroup } from "./cgroup.ts";
 import { Machine } from "./machine.ts";
+import { Systemd, UNITS } from "./systemd.ts";
 
 const can = await canRunNode();
 if (!can.ok) await Deno.stderr.write(new TextEncoder().encode(`ignored: ${can.reason}\n`));
@@ -103,3 +104,27 @@ async function countProcesses(namespace: string): Promise<number> {
   }
   return count;
 }
+
+test("Machine boots systemd, with its own units alone, and leaves nothing of it", async (disk) => {
+  const id = newId();
+  await using machine = new Machine({
+    ...{ disk, hostname: "edge-9", id, init: "systemd", ownNetwork: true },
+    folders: { "/etc": "copy", "/var/lib": "empty", "/var/log": "empty" },
+  });
+  const systemd = new Systemd(machine);
+  await machine.boot();
+  const before = await readdir("/tmp");
+  await systemd.booted();
+  const unit =
+    "[Service]\nType=oneshot\nPrivateTmp=yes\nExecStart=/bin/sh -c 'touch /tmp/a; echo hello'\n";
+  await writeFile(machine.outside(`${UNITS}/greeter.service`), unit);
+  await systemd.ctl("daemon-reload");
+  await systemd.ctl("start", "greeter");
+  assert.match(await systemd.journal("greeter"), /^hello$/m);
+  assert.equal(await systemd.property("greeter", "Result"), "success");
+  const { stdout } = await systemd.ctl("list-units", "--no-legend", "--plain", "--type=service");
+  assert.match(stdout, /^systemd-journald\.service [^\n]*\n$/);
+  await machine.powerOff();
+  assert.deepEqual(await readdir("/tmp"), before);
+  assert.deepEqual(await groupsOf(id), []);
+});

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Cluster } from "../cluster.ts";
 import { type CommandOptions, type CommandResult, run } from "../command.ts";
@@ -49,6 +49,8 @@ export interface HostOptions {
   readonly flannel: FlannelOptions;
   /** Whether it has a control group, as a kubelet on it would need. */
   readonly cgroup: boolean;
+  /** What starts services on it. */
+  readonly init: "none" | "systemd";
 }
 
 /** What flanneld is started with. */
@@ -74,7 +76,7 @@ export class EdgeHost implements AsyncDisposable {
   #nic: Nic;
 
   private constructor(options: HostOptions) {
-    const { name, cluster, disk, podCidrs, uplink, cgroup } = options;
+    const { name, cluster, disk, podCidrs, uplink, cgroup, init } = options;
     this.#options = options;
     this.#nic = options.nic;
     this.name = name;
@@ -86,11 +88,14 @@ export class EdgeHost implements AsyncDisposable {
       // Below the cluster's, which goes with what a killed run has left.
       id: cgroup ? `${cluster.namespace}/${name}` : undefined,
       ownNetwork: true,
+      init,
       folders: {
         "/etc": "copy",
         "/opt/cni": "empty",
         "/var/lib": "empty",
         "/var/log": "empty",
+        // Where install.sh puts things.
+        ...(init === "systemd" && { "/usr/local/bin": "empty" }),
       },
     });
     this.kernel = new Kernel(this.machine);
@@ -106,7 +111,10 @@ export class EdgeHost implements AsyncDisposable {
       await host.writeFile(CONFLIST, conflist());
       await mkdir(host.outside(PLUGIN_FOLDER), { recursive: true });
       for (const plugin of PLUGINS) {
-        await symlink(options.cluster.bin(plugin), host.outside(join(PLUGIN_FOLDER, plugin)));
+        const place = host.outside(join(PLUGIN_FOLDER, plugin));
+        // A unit with ProtectHome= does not see what links lead to.
+        if (options.init === "systemd") await copyFile(options.cluster.bin(plugin), place);
+        else await symlink(options.cluster.bin(plugin), place);
       }
       return host;
     } catch (error) {

@@ -42,6 +42,8 @@ export interface SiteOptions {
   readonly nic?: string;
   /** Whether the hosts have control groups, for a kubelet; default false. */
   readonly cgroups?: boolean;
+  /** What starts services on the hosts; default `none`, so that only the test does. */
+  readonly init?: "none" | "systemd";
 }
 
 /** A site whose hosts are on; everything ends with it. */
@@ -70,7 +72,8 @@ export class EdgeSite implements AsyncDisposable {
   /** Builds the LAN, creates the nodes and boots the hosts; nothing runs on them yet. */
   static async create(cluster: Cluster, options: SiteOptions = {}): Promise<EdgeSite> {
     const { hosts: names = ["edge-a", "edge-b"], flannel = {}, nic = "eth0" } = options;
-    const { ipv6 = flannel.dualStack ?? false, cgroups = false } = options;
+    const { ipv6 = flannel.dualStack ?? false, init = "none" } = options;
+    const { cgroups = init === "systemd" } = options;
     await installTools(TOOLS);
     await using stack = new AsyncDisposableStack();
     const [lan, user] = await Promise.all([Lan.create(), createFlannelUser(cluster)]);
@@ -84,7 +87,7 @@ export class EdgeSite implements AsyncDisposable {
       await createNode(cluster, { name, podCidrs, addresses });
       stack.defer(() => deleteNode(cluster, name));
       const host = await EdgeHost.create({
-        ...{ cluster, lan, name, podCidrs, flannel, cgroup: cgroups },
+        ...{ cluster, lan, name, podCidrs, flannel, cgroup: cgroups, init },
         uplink: await Uplink.create(cluster),
         disk: await mkdtemp(join(cluster.folder, `${name}-`)),
         nic: {
