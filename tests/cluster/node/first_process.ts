@@ -56,13 +56,8 @@ export const FIRST_PROCESS = `
   hostname "$host"
   if [ "$init" = systemd ]; then
     # Its control group is the root of all that it sees of them.
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-      mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    else
-      mount -t tmpfs cgroup /sys/fs/cgroup
-      mkdir /sys/fs/cgroup/systemd
-      mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
-    fi
+    # Version 2, which a machine of version 1 has beside it, as Debian of today boots.
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
     echo "$pid"
     # Nothing of the test's own systemd: no unit but those on the disk, no generator.
     exec env -i container=edge-agent-test SYSTEMD_UNIT_PATH=${UNITS} SYSTEMD_GENERATOR_PATH=/nowhere \\
@@ -80,10 +75,14 @@ export const SYSTEMD_KEEPER = `
   group=$1
   shift
   (
-    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
-      [ ! -e "$hierarchy$group/cgroup.procs" ] || echo 0 >"$hierarchy$group/cgroup.procs"
+    # Version 2 where it is all there is, or beside version 1.
+    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+      if [ -e "$hierarchy/cgroup.controllers" ]; then
+        echo 0 >"$hierarchy$group/cgroup.procs" || exit
+        exec unshare --cgroup "$@"
+      fi
     done
-    exec unshare --cgroup "$@"
+    echo "no control groups of version 2 are mounted" >&2
   ) </dev/null &
   # Whoever reads what the first process says must learn of its end.
   exec >/dev/null

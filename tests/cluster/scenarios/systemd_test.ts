@@ -118,13 +118,26 @@ class InstalledHost {
     return stdout.trim().split("\n");
   }
 
+  /** How long the restore at boot took, ms. */
+  async restoreMs(): Promise<number> {
+    const [start, end] = await Promise.all(
+      ["Start", "Exit"].map(async (what) =>
+        Number(
+          await this.systemd.property("edge-agent-restore", `ExecMain${what}TimestampMonotonic`),
+        )
+      ),
+    );
+    return Math.round((end! - start!) / 1_000);
+  }
+
   /** Nothing that the agent did was denied by its units or by its own permissions. */
   async nothingWasDenied(): Promise<void> {
     for (const unit of ["edge-agent", "edge-agent-restore"]) {
       const lines = (await this.systemd.journal(unit)).split("\n");
       assert.deepEqual(lines.filter((line) => DENIED.test(line)), [], unit);
     }
-    assert.equal(await this.systemd.property("edge-agent", "NRestarts"), "0");
+    const restarts = await this.systemd.property("edge-agent", "NRestarts");
+    assert.equal(restarts, "0", await this.systemd.journal("edge-agent"));
   }
 
   async #unit(name: string, script: string): Promise<void> {
@@ -189,6 +202,7 @@ test(
       const { mac } = before[i]!.vteps["flannel.1"]!;
       assert.equal((await node.found("containerd")).address, mac);
       assert.equal((await node.found("kubelet")).address, mac);
+      note(`${node.host.name}: restored in ${await node.restoreMs()} ms`);
       await until("the name to be answered", async () => {
         const [first] = await node.addressesOf(SERVICE_NAME);
         return first === service;
