@@ -13,7 +13,7 @@ import { TextLineStream } from "../lines.ts";
 import { until } from "../poll.ts";
 import { Process } from "../process.ts";
 import { FIRST_PROCESS, SYSTEMD_KEEPER } from "./first_process.ts";
-import { writeUnits } from "./systemd.ts";
+import { prepareDisk } from "./systemd.ts";
 
 /** Where a machine keeps what it keeps, and what it is called. */
 export interface MachineOptions {
@@ -85,7 +85,7 @@ export class Machine implements AsyncDisposable {
     }
     const cgroup = id === undefined ? undefined : await Cgroup.create(id);
     const log = join(disk, "machine.log");
-    if (init === "systemd" && !await isThere(log)) await writeUnits(disk);
+    if (init === "systemd" && !await isThere(log)) await prepareDisk(disk, hostname);
     const network = ownNetwork ? "own" : "shared";
     const keeper = init === "systemd"
       ? ["sh", "-c", SYSTEMD_KEEPER, "sh", this.cgroup]

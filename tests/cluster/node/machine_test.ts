@@ -115,6 +115,7 @@ test("Machine boots systemd, with its own units alone, and leaves nothing of it"
   await machine.boot();
   const before = await readdir("/tmp");
   await systemd.booted();
+  assert.equal((await machine.run(["hostname"])).stdout, "edge-9\n");
   const unit =
     "[Service]\nType=oneshot\nPrivateTmp=yes\nExecStart=/bin/sh -c 'touch /tmp/a; echo hello'\n";
   await writeFile(machine.outside(`${UNITS}/greeter.service`), unit);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CommandResult } from "../command.ts";
 import { until } from "../poll.ts";
@@ -19,8 +19,9 @@ const STOCK_UNITS = "/lib/systemd/system";
 
 const JOURNAL = { service: "systemd-journald.service", socket: "systemd-journald.socket" } as const;
 
-/** Makes the units on a disk: those of the machine that the test runs on must not start on another one. */
-export async function writeUnits(disk: string): Promise<void> {
+/** Gives a disk a host name, and units: those of the machine that the test runs on must not start on another. */
+export async function prepareDisk(disk: string, hostname: string): Promise<void> {
+  await writeFile(join(disk, "etc/hostname"), `${hostname}\n`);
   const folder = join(disk, UNITS);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
