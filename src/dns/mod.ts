@@ -215,6 +215,9 @@ class DnsModule implements Module {
         this.#keeper.apply(change);
         if (change.kind === "pod") this.#pods.replace(this.#zone.state.facts("pod"));
       },
+      refused: (kind) => {
+        if (kind === "namespace") this.#keeper.refuseNamespaces();
+      },
     });
     await source.run(kinds, nodeName, signal);
     source[Symbol.dispose]();

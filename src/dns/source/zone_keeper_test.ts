@@ -21,7 +21,7 @@ const service = (ip: string) =>
 const services = (ip = "10.96.0.7") => new Map([["shop/web", service(ip)]]);
 
 function newKeeper(fs: FakeFs, clock = new FakeClock()) {
-  const zone = new ClusterZone({}, clock);
+  const zone = new ClusterZone({ pods: "insecure" }, clock);
   const logger = getLogger(["edge-agent", "test"]);
   const keeper = new ZoneKeeper(zone, { fs, clock, logger, path: PATH });
   const outcome = (name = NAME) => {
@@ -198,4 +198,43 @@ Deno.test("ZoneKeeper keeps what changed while it wrote its file and was told to
   const { keeper: next, outcome } = newKeeper(fs);
   await next.load();
   assert.match(outcome(), /10\.96\.0\.9$/);
+});
+
+const NO_SERVICES = ["empty.svc.cluster.local", "10-1-2-3.empty.pod.cluster.local"];
+
+/** What is said of names that depend on a namespace without Services, and of one that does not. */
+const saidOf = (outcome: (name: string) => string) =>
+  [...NO_SERVICES, "nothing.shop.svc.cluster.local"].map((name) => outcome(name).split(" ")[0]);
+
+Deno.test("S41 ZoneKeeper denies no namespace before Namespaces were listed, also after a restart", async () => {
+  const fs = new FakeFs();
+  await fs.mkdir("/var/lib/edge-agent", 0o700);
+  const first = newKeeper(fs);
+  first.keeper.replace("service", services());
+  first.keeper.replace("endpointSlice", new Map());
+  assert.deepEqual(saidOf(first.outcome), ["SERVFAIL", "SERVFAIL", "NXDOMAIN"]);
+  assert.equal(first.outcome("shop.svc.cluster.local").split(" ")[0], "NODATA");
+  await first.keeper.save();
+  const second = newKeeper(fs);
+  await second.keeper.load();
+  assert.deepEqual(saidOf(second.outcome), ["SERVFAIL", "SERVFAIL", "NXDOMAIN"]);
+  second.keeper.replace("namespace", new Map([["empty", { name: "empty" }]]));
+  assert.deepEqual(saidOf(second.outcome), ["NODATA", "NOERROR", "NXDOMAIN"]);
+  second.keeper.replace("namespace", new Map());
+  assert.deepEqual(saidOf(second.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
+});
+
+Deno.test("ZoneKeeper denies namespaces without a Service where nobody may list them, also after a restart", async () => {
+  const fs = new FakeFs();
+  await fs.mkdir("/var/lib/edge-agent", 0o700);
+  const first = newKeeper(fs);
+  first.keeper.replace("service", services());
+  first.keeper.replace("endpointSlice", new Map());
+  await first.keeper.save();
+  first.keeper.refuseNamespaces();
+  assert.deepEqual(saidOf(first.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
+  await first.keeper.save();
+  const second = newKeeper(fs);
+  await second.keeper.load();
+  assert.deepEqual(saidOf(second.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
 });
