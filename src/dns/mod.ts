@@ -205,6 +205,7 @@ class DnsModule implements Module {
   ): Promise<void> {
     const source = new ClusterSource(kubeconfig, {
       ...this.#ports,
+      podNames: this.#config.endpointPodNames,
       known: (kind, key) => this.#zone.state.facts(kind).get(key),
       replaced: (kind, objects) => {
         if (kind === "pod") this.#zone.replace(kind, objects);

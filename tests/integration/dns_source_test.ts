@@ -47,6 +47,7 @@ Deno.test("ClusterSource gives facts that are known already as the very same, an
     clock: new FakeClock(),
     logger: getLogger(["edge-agent", "test"]),
     random: Math.random,
+    podNames: false,
     known: (kind: FactsKind, key: string) =>
       (kind === "service" && key === "shop/web" ? former : undefined) as never,
     replaced: (_, objects) => listed.resolve(objects),

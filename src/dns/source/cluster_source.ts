@@ -20,6 +20,8 @@ export interface ClusterSourcePorts {
   logger: Logger;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
+  /** Whether endpoints are named after their pods. */
+  podNames: boolean;
   /** What is known of an object: kept where nothing is different, so that nothing is in memory twice. */
   known<K extends FactsKind>(kind: K, key: string): FactsOf[K] | undefined;
   /** All objects of a kind, and every change of one. */
@@ -30,7 +32,12 @@ export interface ClusterSourcePorts {
 }
 
 /** What is asked of the API, and how much of each object matters. */
-const KINDS: { [K in FactsKind]: { path: string; read: (object: unknown) => FactsOf[K] } } = {
+const KINDS: {
+  [K in FactsKind]: {
+    path: string;
+    read: (object: unknown, ports: ClusterSourcePorts) => FactsOf[K];
+  };
+} = {
   service: { path: "/api/v1/services", read: toServiceFacts },
   endpointSlice: { path: "/apis/discovery.k8s.io/v1/endpointslices", read: toEndpointSliceFacts },
   namespace: { path: "/api/v1/namespaces", read: toNamespaceFacts },
@@ -69,7 +76,7 @@ export class ClusterSource implements Disposable {
       query: kind === "pod" ? { fieldSelector: `spec.nodeName=${nodeName}` } : {},
       encoding: JSON_ENCODING,
       read: (object) => {
-        const facts = read(parseJson(object));
+        const facts = read(parseJson(object), this.#ports);
         const former = known(kind, keyOf(facts));
         return former !== undefined && isSame(former, facts) ? former : facts;
       },
