@@ -1,7 +1,7 @@
 import type { DnsRequest, Handled, Handler, Next } from "./chain.ts";
 import { createTargetResolver } from "./target_resolver.ts";
 import { CLASS_IN } from "./wire/record_type.ts";
-import { followChase } from "./zone/chase.ts";
+import { followChase, leaveChase } from "./zone/chase.ts";
 import type { ZoneAnswer } from "./zone/cluster_zone.ts";
 
 /** The cluster's zones: see `zone/cluster_zone.ts`. */
@@ -32,6 +32,11 @@ export class ClusterHandler implements Handler {
       case "elsewhere":
         return next(request);
       case "chase":
+        // Who desires no recursion must not cause one.
+        if (!query.recursionDesired) {
+          const why = `${said.why}; recursion is not desired`;
+          return { answer: leaveChase(said.chase), source: "cluster", why };
+        }
         return this.#follow(said, next);
       default:
         return said satisfies never;

@@ -94,6 +94,17 @@ Deno.test("the chain answers names of the cluster, ExternalNames and names of th
   assert.ok(!asked.some((name) => name!.endsWith(ZONE)), "no name of the cluster leaves the node");
 });
 
+Deno.test("the chain asks nobody for a question without RD: of an ExternalName it gives the CNAME alone", async () => {
+  using test = await boot(new FakeFs({ "/state/x": "" }), world);
+  const { said, why } = await test.ask("db.web.svc.cluster.local", 0, { recursionDesired: false });
+  assert.equal(said, "cluster NOERROR db.web.svc.cluster.local. 5 IN CNAME db.example.");
+  assert.match(why, /; recursion is not desired$/);
+  assert.deepEqual(
+    test.network.queriesTo("10.0.0.1:53").filter((each) => /example/i.test(each)),
+    [],
+  );
+});
+
 Deno.test("the chain says why an answer is what it is", async () => {
   using test = await boot(new FakeFs({ "/state/x": "" }), world);
   const { why } = await test.ask("db.web.svc.cluster.local");

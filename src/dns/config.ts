@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { ByteSize, Duration, FilePath, HostPort } from "../config/scalars.ts";
 import { parseZoneOptions } from "./zone/zone_options.ts";
 import { parseIp } from "./wire/ip_address.ts";
-import { nameKey, parseName } from "./wire/name.ts";
+import { isWithin, nameKey, parseName } from "./wire/name.ts";
 
 /** Below, a few long answers would push each other out. */
 const MIN_CACHE_BYTES = 256 * 1024;
@@ -22,6 +22,19 @@ const ZoneName = z.string().check(
 const IpPort = HostPort.check(
   z.refine(({ hostname }) => parseIp(hostname) !== undefined, "must begin with an IP address"),
 );
+
+/** Who can be asked: nobody answers at port 0. */
+const Upstream = IpPort.check(
+  z.refine(({ port }) => port >= 1, "must end in a port from 1 to 65535"),
+);
+
+/** Below, no server answers in time, however near. */
+const MIN_DEADLINE_MS = 100;
+
+/** What is kept for longer hides a change; the cache's file could count to 49 days. */
+const MAX_TTL_MS = 7 * 86_400_000;
+
+const Ttl = Duration.check(z.refine((ms) => ms <= MAX_TTL_MS, "must be at most 7d"));
 
 /** A zone of the names of addresses. */
 const ReverseZone = z.string().check(
@@ -71,21 +84,24 @@ export const DnsConfig = z.strictObject({
   forward: z.prefault(
     z.strictObject({
       /** Name servers, in the order in which they are asked. Unless set, those of `resolvConf`. */
-      upstreams: z.prefault(z.array(IpPort), []),
+      upstreams: z.prefault(z.array(Upstream), []),
       /** The kubelet's `resolvConf`; where it names the host's own stub, the stub's servers are taken. */
       resolvConf: z.prefault(FilePath, "/etc/resolv.conf"),
       /** Zones with name servers of their own. */
       stubDomains: z.prefault(
         z.array(z.strictObject({
           zone: DomainName,
-          upstreams: z.array(IpPort).check(z.minLength(1)),
+          upstreams: z.array(Upstream).check(z.minLength(1)),
         })),
         [],
       ),
       /** Questions under way at a time. */
       maxConcurrent: z.prefault(z.int().check(z.minimum(1)), 1_000),
       /** The longest that a question takes. */
-      deadline: z.prefault(Duration, "5s"),
+      deadline: z.prefault(
+        Duration.check(z.refine((ms) => ms >= MIN_DEADLINE_MS, "must be at least 100ms")),
+        "5s",
+      ),
     }),
     {},
   ),
@@ -99,8 +115,8 @@ export const DnsConfig = z.strictObject({
       /** How long an answer may be served beyond its time while nobody can be asked, also after a reboot; `0s`: not at all. */
       maxStale: z.prefault(Duration, "3d"),
       /** Longest time that an answer is kept for, and one that says that there is nothing. */
-      maxTtl: z.prefault(Duration, "1h"),
-      maxNegativeTtl: z.prefault(Duration, "30m"),
+      maxTtl: z.prefault(Ttl, "1h"),
+      maxNegativeTtl: z.prefault(Ttl, "30m"),
     }),
     {},
   ),
@@ -110,11 +126,48 @@ export const DnsConfig = z.strictObject({
   search: z.prefault(z.boolean(), false),
   /** Logs every question with its answer. */
   queryLog: z.prefault(z.boolean(), false),
-});
+}).check(z.superRefine(checkStubDomains));
 export type DnsConfig = z.output<typeof DnsConfig>;
 
+/** A stub domain that nobody would ever be asked for is a mistake. */
+function checkStubDomains(
+  { zone, reverseZones, forward: { stubDomains } }: {
+    zone: string;
+    reverseZones: readonly string[];
+    forward: { stubDomains: readonly { zone: string }[] };
+  },
+  issues: {
+    addIssue(issue: { code: "custom"; path: (string | number)[]; message: string }): void;
+  },
+): void {
+  // What is no name is told by itself.
+  const own = [zone, ...reverseZones].filter(isName).map((text) => ({ text, key: keyOf(text) }))
+    .filter(({ key }) => key !== "");
+  const seen = new Set<string>();
+  for (const [i, stub] of stubDomains.entries()) {
+    if (!isName(stub.zone)) continue;
+    const key = keyOf(stub.zone);
+    const parent = own.find((each) => isWithin(key, each.key));
+    const message = key === ""
+      ? `must not be the root: put the servers for all other names into "dns.forward.upstreams"`
+      : parent !== undefined
+      ? `must not be in "${parent.text}", which is answered from the cluster: remove it`
+      : seen.has(key)
+      ? "must not be there twice: put all servers of a zone into one item"
+      : undefined;
+    seen.add(key);
+    if (message === undefined) continue;
+    const path = ["forward", "stubDomains", i, "zone"];
+    issues.addIssue({ code: "custom", path, message });
+  }
+}
+
+function keyOf(name: string): string {
+  return nameKey(parseName(name));
+}
+
 function isName(text: string): boolean {
-  return succeeds(() => nameKey(parseName(text)));
+  return succeeds(() => keyOf(text));
 }
 
 function succeeds(work: () => unknown): boolean {

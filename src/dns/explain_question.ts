@@ -1,7 +1,7 @@
 import type { Handled, Next } from "./chain.ts";
 import { createAnswer } from "./wire/answer.ts";
 import { createMessage, decodeMessage, encodeMessage } from "./wire/message.ts";
-import { nameKey, parseName } from "./wire/name.ts";
+import { MAX_NAME_BYTES, nameKey, nameSize, parseName } from "./wire/name.ts";
 import type { Query } from "./wire/query.ts";
 import { formatRcode, RCODE } from "./wire/rcode.ts";
 import { CLASS_IN, formatType, parseType, TYPE } from "./wire/record_type.ts";
@@ -34,8 +34,9 @@ export function createExplainer(
 }
 
 function readAsked(name: string): { name: string; type: number } | undefined {
+  // Without more labels it is the root that is meant.
   const [label, typeText, ...rest] = name.split(".");
-  if (label !== LABEL || typeText === undefined || rest.length === 0) return undefined;
+  if (label !== LABEL || typeText === undefined) return undefined;
   try {
     return { name: rest.join("."), type: parseType(typeText) };
   } catch {
@@ -72,15 +73,22 @@ async function explain(
 /**
  * The packet that asks a running server to explain an answer.
  *
- * @throws {SyntaxError} for what is no name, or no type
+ * @throws {SyntaxError} for what is no name, a name that is too long to be asked about, or no type
  */
 export function formatExplainQuestion(id: number, name: string, type: string): Uint8Array {
   parseType(type);
-  const question = {
-    name: `${LABEL}.${type.toLowerCase()}.${nameKey(parseName(name))}`,
-    type: TYPE.TXT,
-    class: CLASS_CH,
-  };
+  const before = `${LABEL}.${type.toLowerCase()}`;
+  const key = nameKey(parseName(name));
+  const asked = key === "" ? before : `${before}.${key}`;
+  if (nameSize(asked) > MAX_NAME_BYTES) {
+    const most = MAX_NAME_BYTES - before.length - 1;
+    throw new SyntaxError(
+      `Cannot ask about "${name}": it has ${
+        nameSize(key)
+      } bytes, and with "${before}." before it ${most} are possible`,
+    );
+  }
+  const question = { name: asked, type: TYPE.TXT, class: CLASS_CH };
   return encodeMessage(createMessage({ id, questions: [question] }));
 }
 

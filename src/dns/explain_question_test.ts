@@ -54,6 +54,19 @@ Deno.test("a running server explains that a name is somebody else's", async () =
   assert.match(lines[2]!, /nobody here answers that/);
 });
 
+Deno.test("a running server explains what it says of the root", async () => {
+  assert.equal((await ask(".", "NS"))[0], ". NS: REFUSED");
+});
+
+Deno.test("formatExplainQuestion() takes the longest name that can be asked about, and refuses a longer one", async () => {
+  const name = (last: number) => [63, 63, 63, last].map((length) => "x".repeat(length)).join(".");
+  assert.match((await ask(name(48), "A"))[0]!, /^x+\..*x\. A: REFUSED$/);
+  assert.throws(
+    () => formatExplainQuestion(1, name(49), "AAAA"),
+    /it has 243 bytes, and with "explain\.aaaa\." before it 242 are possible/,
+  );
+});
+
 Deno.test("a running server explains nothing to pods", async () => {
   const pod = { address: "10.244.1.5", port: 4000 };
   await assert.rejects(ask("example.com", "A", pod), /does not explain: it says REFUSED/);

@@ -205,6 +205,7 @@ class DnsModule implements Module {
   ): Promise<void> {
     const source = new ClusterSource(kubeconfig, {
       ...this.#ports,
+      podNames: this.#config.endpointPodNames,
       known: (kind, key) => this.#zone.state.facts(kind).get(key),
       replaced: (kind, objects) => {
         if (kind === "pod") this.#zone.replace(kind, objects);
@@ -214,6 +215,9 @@ class DnsModule implements Module {
       applied: (change) => {
         this.#keeper.apply(change);
         if (change.kind === "pod") this.#pods.replace(this.#zone.state.facts("pod"));
+      },
+      refused: (kind) => {
+        if (kind === "namespace") this.#keeper.refuseNamespaces();
       },
     });
     await source.run(kinds, nodeName, signal);

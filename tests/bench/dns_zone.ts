@@ -2,7 +2,7 @@
  * The cluster zone alone, from the bytes of a query to the bytes of its reply, without a socket: answers
  * per second on one core, and what 10,000 Services with 50,000 endpoints take of memory.
  *
- *     deno run -A --v8-flags=--expose-gc tests/bench/dns_zone.ts
+ *     deno run -A --v8-flags=--expose-gc tests/bench/dns_zone.ts [--pod-names]
  */
 import { parseType } from "../../src/dns/wire/record_type.ts";
 import { receiveQuery } from "../../src/dns/wire/query.ts";
@@ -22,6 +22,8 @@ const ENDPOINTS_EACH = 5;
 const NAMESPACES = 100;
 /** One Service in so many is headless. */
 const HEADLESS_EACH = 10;
+/** As in `endpointPodNames`. */
+const POD_NAMES = Deno.args.includes("--pod-names");
 const BUSY_MS = 2_000;
 const MIB = 2 ** 20;
 
@@ -44,7 +46,10 @@ function factsOf(i: number): { service: ServiceFacts; slice: EndpointSliceFacts 
   }));
   return {
     service: toServiceFacts(parsed(service(namespace, name, { clusterIP, ports: [HTTP] }))),
-    slice: toEndpointSliceFacts(parsed(slice(namespace, `${name}-abcde`, name, endpoints, [HTTP]))),
+    slice: toEndpointSliceFacts(
+      parsed(slice(namespace, `${name}-abcde`, name, endpoints, [HTTP])),
+      { podNames: POD_NAMES },
+    ),
   };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { getLogger } from "@logtape/logtape";
+import { configureSync, getLogger, resetSync } from "@logtape/logtape";
 import { Registry } from "prom-client";
 import { DnsConfig } from "../../src/dns/config.ts";
 import { createDns } from "../../src/dns/mod.ts";
@@ -99,4 +99,30 @@ Deno.test("the dns module that was told to stop before it started leaves nothing
   await dns.start(AbortSignal.abort());
   await dns[Symbol.asyncDispose]();
   await ended(clock);
+});
+
+Deno.test("the dns module warns of an address on which everybody may ask", async () => {
+  const warnings: string[] = [];
+  configureSync({
+    reset: true,
+    sinks: { test: ({ message }) => void warnings.push(message.join("")) },
+    loggers: [
+      { category: "edge-agent", sinks: ["test"], lowestLevel: "warning" },
+      { category: ["logtape"], lowestLevel: null },
+    ],
+  });
+  try {
+    for (const [listen, count] of [["127.0.0.1:0", 0], ["0.0.0.0:0", 1]] as const) {
+      const { dns, clock } = await onDisk({ listen });
+      const stop = new AbortController();
+      await dns.start(stop.signal);
+      const told = warnings.filter((text) => text.startsWith("an open resolver"));
+      assert.equal(told.length, count);
+      stop.abort();
+      await dns[Symbol.asyncDispose]();
+      await ended(clock);
+    }
+  } finally {
+    resetSync();
+  }
 });

@@ -25,7 +25,7 @@ function serveApi() {
   });
 }
 
-Deno.test("ClusterSource gives facts that are known already as the very same, and all kinds it may list", async () => {
+Deno.test("ClusterSource gives facts that are known already as the very same, and says what it may not list", async () => {
   const server = serveApi();
   const path = await Deno.makeTempFile();
   const cluster = { server: `http://127.0.0.1:${server.addr.port}` };
@@ -41,18 +41,22 @@ Deno.test("ClusterSource gives facts that are known already as the very same, an
   const former = toServiceFacts(SERVICE);
   const stop = new AbortController();
   const listed = Promise.withResolvers<ReadonlyMap<string, unknown>>();
+  const forbidden = Promise.withResolvers<FactsKind>();
   const source = new ClusterSource(path, {
     fs: createFs(),
     clock: new FakeClock(),
     logger: getLogger(["edge-agent", "test"]),
     random: Math.random,
+    podNames: false,
     known: (kind: FactsKind, key: string) =>
       (kind === "service" && key === "shop/web" ? former : undefined) as never,
     replaced: (_, objects) => listed.resolve(objects),
     applied: () => {},
+    refused: (kind) => forbidden.resolve(kind),
   });
   const running = source.run(["namespace", "service"], "n1", stop.signal);
   assert.equal((await listed.promise).get("shop/web"), former);
+  assert.equal(await forbidden.promise, "namespace");
   stop.abort();
   await running;
   source[Symbol.dispose]();

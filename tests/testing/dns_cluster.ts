@@ -83,7 +83,12 @@ export function zoneOf(
     new Map(namespaces.map((name) => [name, toNamespaceFacts({ metadata: { name } })])),
   );
   zone.replace("service", keyed(services.map(toServiceFacts)));
-  zone.replace("endpointSlice", keyed(slices.map(toEndpointSliceFacts)));
+  zone.replace(
+    "endpointSlice",
+    keyed(
+      slices.map((each) => toEndpointSliceFacts(each, { podNames: zone.options.endpointPodNames })),
+    ),
+  );
   if (pods !== undefined) zone.replace("pod", keyed(pods.map(toPodFacts)));
   zone.synced = true;
   return zone;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { formatIp } from "../../src/dns/wire/ip_address.ts";
 import { createMessage, encodeMessage, type Message } from "../../src/dns/wire/message.ts";
-import { nameSize, parseName } from "../../src/dns/wire/name.ts";
+import { labelBytes, nameSize, parseName } from "../../src/dns/wire/name.ts";
 import type { Edns } from "../../src/dns/wire/edns.ts";
 import type { RecordData, ResourceRecord } from "../../src/dns/wire/record.ts";
 import { TYPE } from "../../src/dns/wire/record_type.ts";
@@ -32,6 +32,40 @@ const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((b) => Uin
 const address = (length: number) =>
   fc.uint8Array({ minLength: length, maxLength: length }).map(formatIp);
 
+/** A name as it stands in a message when nothing of it is compressed. */
+export function plainName(name: string): number[] {
+  const labels = name === "" ? [] : name.split(".").map(labelBytes);
+  return [...labels.flatMap((label) => [label.length, ...label]), 0];
+}
+
+/** RDATA of the types that are passed on as they are and hold names: what stands before them, how many, and after. */
+export const NAMES_IN_DATA: readonly {
+  type: number;
+  before: number[];
+  names: number;
+  after: number[];
+}[] = [
+  ...[TYPE.MD, TYPE.MF, TYPE.MB, TYPE.MG, TYPE.MR, TYPE.DNAME]
+    .map((type) => ({ type, before: [], names: 1, after: [] })),
+  ...[TYPE.MINFO, TYPE.RP].map((type) => ({ type, before: [], names: 2, after: [] })),
+  ...[TYPE.AFSDB, TYPE.RT, TYPE.KX]
+    .map((type) => ({ type, before: [0xc0, 12], names: 1, after: [] })),
+  { type: TYPE.PX, before: [0, 10], names: 2, after: [] },
+  // Order, preference, flags "u", no service, a regular expression.
+  { type: TYPE.NAPTR, before: [0, 1, 0, 2, 1, 0x75, 0, 2, 0xc0, 12], names: 1, after: [] },
+  { type: TYPE.SIG, before: new Array<number>(18).fill(0xc0), names: 1, after: [0xc0, 12, 1] },
+  { type: TYPE.NXT, before: [], names: 1, after: [0x40, 0xc0, 12] },
+];
+
+const dataWithNames: fc.Arbitrary<[type: number, data: RecordData]> = fc.tuple(
+  fc.constantFrom(...NAMES_IN_DATA),
+  dnsName,
+  dnsName,
+).map(([{ type, before, names, after }, ...two]) => {
+  const plain = [...before, ...two.slice(0, names).flatMap(plainName), ...after];
+  return [type, { kind: "opaque", bytes: Uint8Array.from(plain) }];
+});
+
 const typedData: fc.Arbitrary<[type: number, data: RecordData]> = fc.oneof(
   address(4).map((address) => [TYPE.A, { kind: "address" as const, address }]),
   address(16).map((address) => [TYPE.AAAA, { kind: "address" as const, address }]),
@@ -58,6 +92,7 @@ const typedData: fc.Arbitrary<[type: number, data: RecordData]> = fc.oneof(
     expire: uint32,
     minimum: uint32,
   }, plain).map((data) => [TYPE.SOA, data]),
+  dataWithNames,
   fc.tuple(fc.constantFrom(TYPE.HINFO, TYPE.HTTPS, 9999), bytes(40))
     .map(([type, data]) => [type, { kind: "opaque" as const, bytes: data }]),
 ) as fc.Arbitrary<[number, RecordData]>;

@@ -10,6 +10,8 @@ const logger = getLogger(["edge-agent", "test"]);
 interface FakeDevice {
   up: boolean;
   addresses: Set<string>;
+  /** Of addresses, where they have other ones than the device's name. */
+  labels?: Map<string, string>;
   kind?: string;
 }
 
@@ -26,12 +28,17 @@ class FakeDevices implements Exec {
     const refused = (stderr: string): ExecResult => ({ code: 2, stdout: "", stderr });
     return Promise.try(() => {
       if (args.includes("show")) {
-        return said(JSON.stringify([...this.devices].map(([ifname, { up, addresses, kind }]) => ({
-          ifname,
-          ...(kind !== undefined && args.includes("-d") && { linkinfo: { info_kind: kind } }),
-          flags: up ? ["UP"] : [],
-          addr_info: [...addresses].map((local) => ({ local })),
-        }))));
+        return said(
+          JSON.stringify([...this.devices].map(([ifname, { up, addresses, labels, kind }]) => ({
+            ifname,
+            ...(kind !== undefined && args.includes("-d") && { linkinfo: { info_kind: kind } }),
+            flags: up ? ["UP"] : [],
+            addr_info: [...addresses].map((local) => ({
+              local,
+              ...(!local.includes(":") && { label: labels?.get(local) ?? ifname }),
+            })),
+          }))),
+        );
       }
       this.changes.push(args.join(" "));
       const device = args[args.indexOf("dev") + 1] ?? "";
@@ -50,6 +57,10 @@ class FakeDevices implements Exec {
         case "link delete":
           return this.devices.delete(device) ? said("") : refused("Cannot find device");
         case "address replace":
+          // The label of an address that is there already stays.
+          if (!found!.addresses.has(address) && args.includes("label")) {
+            found!.labels = new Map([[address, args[args.indexOf("label") + 1]!]]);
+          }
           found!.addresses.add(address);
           return said("");
         case "address delete":
@@ -106,28 +117,44 @@ Deno.test("AddressKeeper puts back what somebody took away", async () => {
   assert.ok(host.devices.get("edge-dns")!.addresses.has(ADDRESS.address));
 });
 
-Deno.test("AddressKeeper takes over what an earlier run left", async () => {
+Deno.test.each([
+  { name: "a device", canDummy: true },
+  { name: "an address on lo", canDummy: false },
+])("AddressKeeper takes over $name that a killed agent left", async ({ canDummy }) => {
   const host = new FakeDevices();
-  const addresses = new Set([ADDRESS.address, "fe80::1"]);
-  host.devices.set("edge-dns", { up: true, addresses, kind: "dummy" });
+  host.canDummy = canDummy;
+  const killed = new AddressKeeper(ADDRESS, { exec: host, logger });
+  await killed.ensure();
+  host.devices.get("edge-dns")?.addresses.add("fe80::1");
+  const done = host.changes.length;
   {
     await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
     await keeper.ensure();
-    assert.deepEqual(host.changes, []);
+    assert.equal(keeper.device, killed.device);
+    assert.equal(host.changes.length, done);
   }
   assert.equal(host.devices.has("edge-dns"), false);
+  assert.deepEqual([...host.devices.get("lo")!.addresses], ["127.0.0.1"]);
 });
 
-Deno.test("AddressKeeper leaves an address alone that somebody else has set", async () => {
-  const host = new FakeDevices();
-  host.devices.set("nodelocaldns", { up: true, addresses: new Set([ADDRESS.address]) });
-  {
-    await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
-    await keeper.ensure();
-    assert.equal(keeper.device, undefined);
-  }
-  assert.deepEqual(host.changes, []);
-});
+Deno.test.each([
+  { device: "nodelocaldns", kind: "dummy" },
+  { device: "lo", kind: undefined },
+  // Whoever has made it, under the very name in the config.
+  { device: "edge-dns", kind: "bridge" },
+])(
+  "AddressKeeper leaves an address alone that somebody else has set on $device",
+  async ({ device, kind }) => {
+    const host = new FakeDevices();
+    host.devices.set(device, { up: true, addresses: new Set([ADDRESS.address]), kind });
+    {
+      await using keeper = new AddressKeeper(ADDRESS, { exec: host, logger });
+      await keeper.ensure();
+      assert.equal(keeper.device, undefined);
+    }
+    assert.deepEqual(host.changes, []);
+  },
+);
 
 Deno.test.each([
   { name: "a bridge", kind: "bridge", others: [] },

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 
 /** A link-local address of this node on which the server listens, and where it is to be. */
 export interface LocalAddress {
-  /** Without a prefix length: it is a host's own. */
+  /** IPv4, without a prefix length: it is a host's own. */
   address: string;
   /** The device that is made for it where the kernel can. */
   device: string;
@@ -12,7 +12,8 @@ export interface LocalAddress {
 export interface DeviceAddresses {
   device: string;
   up: boolean;
-  addresses: string[];
+  /** With their labels: the device's name, unless whoever set one said otherwise; IPv6 has none. */
+  addresses: { address: string; label?: string }[];
   /** What kind of device it is, such as `dummy` or `bridge`; undefined for hardware. */
   kind?: string;
 }
@@ -21,7 +22,10 @@ const Device = z.object({
   ifname: z.optional(z.string()),
   flags: z.prefault(z.array(z.string()), []),
   linkinfo: z.optional(z.object({ info_kind: z.optional(z.string()) })),
-  addr_info: z.prefault(z.array(z.object({ local: z.optional(z.string()) })), []),
+  addr_info: z.prefault(
+    z.array(z.object({ local: z.optional(z.string()), label: z.optional(z.string()) })),
+    [],
+  ),
 });
 
 /**
@@ -47,30 +51,33 @@ export function parseDeviceAddresses(text: string): DeviceAddresses[] {
       device: ifname,
       ...(linkinfo?.info_kind !== undefined && { kind: linkinfo.info_kind }),
       up: flags.includes("UP"),
-      addresses: addr_info.flatMap(({ local }) => local ?? []),
+      addresses: addr_info.flatMap(({ local, label }) =>
+        local === undefined ? [] : [{ address: local, ...(label !== undefined && { label }) }]
+      ),
     }]
   );
 }
 
 /** Where the address is, or should be. */
 export type Placement =
-  /** On a device that others made: nothing is ours to set or to take away. */
+  /** Others have set it: nothing is ours to set or to take away. */
   | { state: "foreign"; device: string }
-  /** On a device of our own, or on the loopback device. */
+  /** This agent has set it, or one before it that could not take it away. */
   | { state: "ours"; device: string; up: boolean }
   | { state: "absent" };
 
 /** Finds an address on the host. */
 export function placeOf(
-  { address, device: own }: LocalAddress,
+  { address }: Pick<LocalAddress, "address">,
   devices: readonly DeviceAddresses[],
 ): Placement {
-  const holder = devices.find(({ addresses }) => addresses.includes(address));
-  if (holder === undefined) return { state: "absent" };
-  const { device, up } = holder;
-  return device === own || device === LOOPBACK
-    ? { state: "ours", device, up }
-    : { state: "foreign", device };
+  let foreign: Placement = { state: "absent" };
+  for (const { device, up, addresses } of devices) {
+    const found = addresses.find((each) => each.address === address);
+    if (found?.label === labelOn(device)) return { state: "ours", device, up };
+    if (found !== undefined) foreign = { state: "foreign", device };
+  }
+  return foreign;
 }
 
 /** Whether a device serves nothing but the address: it was made for that and goes with it. */
@@ -80,11 +87,23 @@ export function isMadeFor(
 ): boolean {
   // The kernel adds a link-local IPv6 address by itself.
   return device === own && kind === "dummy" &&
-    addresses.every((each) => each === address || each.startsWith("fe80:"));
+    addresses.every((each) => each.address === address || each.address.startsWith("fe80:"));
 }
 
 /** Where an address goes that can have no device of its own. */
 export const LOOPBACK = "lo";
+
+/** Longest label that the kernel keeps (IFNAMSIZ without its final zero). */
+const MAX_LABEL_CHARS = 15;
+
+/**
+ * The label by which an address of ours is known again, whatever became of the agent that set it. Every kernel
+ * keeps labels; the protocol of an address, made for this, needs Linux 5.18 and an `ip` that is newer still. `ip`
+ * wants the device's name before a label.
+ */
+function labelOn(device: string): string {
+  return `${device}:edge-agent`.slice(0, MAX_LABEL_CHARS);
+}
 
 /** `ip`'s arguments that give a device an address, as one that belongs to this host alone. */
 export function addressArguments(
@@ -92,10 +111,5 @@ export function addressArguments(
   address: string,
   device: string,
 ): string[] {
-  const v6 = address.includes(":");
-  return [
-    ...["address", verb, `${address}/${v6 ? 128 : 32}`, "dev", device],
-    // Nobody else can have it: waiting for an answer would only delay its use.
-    ...(v6 && verb === "replace" ? ["nodad"] : []),
-  ];
+  return ["address", verb, `${address}/32`, "dev", device, "label", labelOn(device)];
 }

@@ -20,6 +20,12 @@ const HEADER_BYTES = 20;
 const ENTRY_BYTES = 38;
 const HASH_BYTES = 32;
 
+/**
+ * The most that the time between two lives of the agent adds to an age, ms. A clock without a battery may be ahead
+ * by years, too, until it is set: that must not throw away the last that is known.
+ */
+const MAX_OFF_MS = 86_400_000;
+
 /** The file's bytes. @param nowMs wall clock; @param monotonicMs the clock of the entries */
 export function formatCacheFile(
   entries: Iterable<readonly [key: string, entry: Entry]>,
@@ -79,7 +85,7 @@ export function parseCacheFile(
   const hash = createHash("sha256").update(bytes.subarray(0, end)).digest();
   if (!hash.every((byte, i) => byte === bytes[end + i])) throw broken("its checksum is wrong");
   // A clock that was set back says nothing.
-  const offMs = Math.max(0, nowMs - view.getFloat64(8)) || 0;
+  const offMs = Math.min(MAX_OFF_MS, Math.max(0, nowMs - view.getFloat64(8)) || 0);
   const entries: [string, Entry][] = [];
   let at = HEADER_BYTES;
   const need = (length: number) => {

@@ -50,6 +50,17 @@ Deno.test("parseCacheFile() takes nothing for fresh when the clock was set back"
   assert.equal(read.storedAtMs, -300_000);
 });
 
+Deno.test("S42 parseCacheFile() adds a day at most for the time that the machine was off: its clock may be ahead", () => {
+  const years = 10 * 365 * 86_400_000;
+  for (const nowMs of [10_000_000 + 86_400_000, 10_000_000 + years, Infinity]) {
+    const read = parseCacheFile(FILE, { nowMs, monotonicMs: 5_000 });
+    assert.deepEqual(read.map(([, { storedAtMs }]) => 5_000 - storedAtMs), [
+      86_500_000,
+      86_500_000,
+    ]);
+  }
+});
+
 Deno.test("S42 a damaged file of kept answers is a SyntaxError and nothing else", () => {
   const times = { nowMs: 0, monotonicMs: 0 };
   for (let cut = 0; cut < FILE.length; cut++) {

@@ -11,6 +11,7 @@ import { createExplainer } from "../explain_question.ts";
 import type { DnsMetrics } from "../metrics.ts";
 import { formatRcode } from "../wire/rcode.ts";
 import { formatType } from "../wire/record_type.ts";
+import { isOpenToOthers } from "./open_resolver.ts";
 import { createResponder } from "./responder.ts";
 import { type Client, TcpServer } from "./tcp_server.ts";
 import { serveUdp } from "./udp_server.ts";
@@ -74,7 +75,10 @@ export class Listeners implements AsyncDisposable {
   async open(): Promise<void> {
     try {
       await this.#keeper?.ensure();
-      this.#open ??= this.#listen();
+      if (this.#open === undefined) {
+        this.#open = this.#listen();
+        this.#warn();
+      }
       if (this.#problem !== undefined) this.#ports.logger.info("the server is there again");
       this.#problem = undefined;
     } catch (error) {
@@ -99,6 +103,14 @@ export class Listeners implements AsyncDisposable {
     this.#open?.dispose();
     this.#open = undefined;
     await this.#keeper?.[Symbol.asyncDispose]();
+  }
+
+  #warn(): void {
+    if (!isOpenToOthers(this.#config.listen.hostname)) return;
+    this.#ports.logger.warn(
+      "an open resolver: keep strangers from its port with a firewall, or let dns.listen be link-local",
+      { address: this.address },
+    );
   }
 
   #listen(): DisposableStack {

@@ -23,6 +23,10 @@ export interface TcpLimits {
   perClient: number;
   /** Queries of one connection that are being answered: it is not read while there are more. */
   inFlight: number;
+  /** Answers that a client has not read yet, bytes: its connection takes no query while there are more. */
+  unsentBytes: number;
+  /** The same of all connections together: beyond, the one that reads slowest makes room. */
+  allUnsentBytes: number;
   /** How long a connection may be quiet, ms (RFC 7766 6.2.3). */
   idleMs: number;
   /** How long a client may take to read an answer, ms. */
@@ -36,6 +40,8 @@ export const TCP_LIMITS: TcpLimits = {
   connections: 512,
   perClient: 64,
   inFlight: 64,
+  unsentBytes: 64 * 1024,
+  allUnsentBytes: 8 * 1024 * 1024,
   idleMs: 10_000,
   writeMs: 5_000,
   messageBytes: 4_096,
@@ -52,6 +58,12 @@ interface Connection {
   socket: TcpSocket;
   quietSinceMs: number;
   inFlight: number;
+  /** Bytes of answers that are ready and not written. */
+  unsentBytes: number;
+  /** When the write began that is under way, monotonic ms. */
+  writingSinceMs: number;
+  /** Ends with the last write. */
+  writing: Promise<void>;
   close(why: Parameters<NonNullable<TcpEvents["closed"]>>[0]): void;
 }
 
@@ -62,6 +74,7 @@ export class TcpServer implements Disposable {
   readonly #clock: Clock;
   readonly #limits: TcpLimits;
   readonly #events: TcpEvents;
+  #unsentBytes = 0;
 
   constructor(
     respond: Respond,
@@ -82,6 +95,11 @@ export class TcpServer implements Disposable {
     return this.#connections.size;
   }
 
+  /** Bytes of answers that clients have not read yet. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
   /** Takes a connection over; it ends with its client, or by a limit. */
   readonly accept = (socket: TcpSocket): void => {
     const { connections, perClient } = this.#limits;
@@ -99,7 +117,7 @@ export class TcpServer implements Disposable {
 
   async #serve(socket: TcpSocket): Promise<void> {
     const clock = this.#clock;
-    const { idleMs, inFlight, messageBytes } = this.#limits;
+    const { idleMs, messageBytes } = this.#limits;
     let open = true;
     let cancelIdle = () => {};
     /** Resolved when an answer is out: there may be room for more queries. */
@@ -108,11 +126,15 @@ export class TcpServer implements Disposable {
       socket,
       quietSinceMs: clock.monotonic(),
       inFlight: 0,
+      unsentBytes: 0,
+      writingSinceMs: 0,
+      writing: Promise.resolve(),
       close: (why) => {
         if (!open) return;
         open = false;
         cancelIdle();
         this.#connections.delete(connection);
+        this.#unsentBytes -= connection.unsentBytes;
         socket.close();
         answered.resolve();
         this.#events.closed?.(why);
@@ -131,16 +153,13 @@ export class TcpServer implements Disposable {
     this.#events.opened?.();
     touch();
 
-    let writing = Promise.resolve();
     const answer = async (packet: Uint8Array) => {
       connection.inFlight++;
       const { hostname: address, port } = socket.remote;
-      const reply = await this.#respond(packet, { address, port }, "tcp");
-      // One after the other: two answers must not be mixed.
-      writing = writing.then(() =>
-        reply === undefined ? undefined : this.#write(connection, reply)
-      );
-      await writing;
+      const responding = this.#respond(packet, { address, port }, "tcp");
+      // What is answered at once counts at once, before the next query is looked at.
+      const reply = responding instanceof Promise ? await responding : responding;
+      if (reply !== undefined && open) await this.#send(connection, formatFrame(reply));
       connection.inFlight--;
       touch();
       answered.resolve();
@@ -158,7 +177,7 @@ export class TcpServer implements Disposable {
         // Bytes that drip do not keep a connection: a message that has begun must come to its end.
         if (!isMore || packets.length > 0) touch();
         for (const packet of packets) {
-          while (open && connection.inFlight >= inFlight) await answered.promise;
+          while (open && this.#isBusy(connection)) await answered.promise;
           if (open) void answer(packet);
         }
       }
@@ -170,16 +189,48 @@ export class TcpServer implements Disposable {
     }
   }
 
-  async #write(connection: Connection, reply: Uint8Array): Promise<void> {
+  /** Whether a connection has to wait until an answer of its own is out. */
+  #isBusy({ inFlight, unsentBytes }: Connection): boolean {
+    const limits = this.#limits;
+    return inFlight >= limits.inFlight || unsentBytes >= limits.unsentBytes ||
+      // The other half is for those who read what they get, and for answers that were asked for already.
+      (unsentBytes > 0 && this.#unsentBytes >= limits.allUnsentBytes / 2);
+  }
+
+  /** Writes after what is being written: two answers must not be mixed. Never rejects. */
+  async #send(connection: Connection, frame: Uint8Array): Promise<void> {
+    if (connection.unsentBytes === 0) connection.writingSinceMs = this.#clock.monotonic();
+    connection.unsentBytes += frame.length;
+    this.#unsentBytes += frame.length;
+    // How long answers are that others have to give, no limit on queries knows.
+    while (this.#unsentBytes > this.#limits.allUnsentBytes) closeSlowest(this.#connections);
+    connection.writing = connection.writing.then(() => this.#write(connection, frame));
+    await connection.writing;
+  }
+
+  async #write(connection: Connection, frame: Uint8Array): Promise<void> {
+    if (!this.#connections.has(connection)) return;
+    connection.writingSinceMs = this.#clock.monotonic();
     const cancel = this.#clock.timer(this.#limits.writeMs, () => connection.close("slow"));
     try {
-      await connection.socket.write(formatFrame(reply));
+      await connection.socket.write(frame);
     } catch {
       connection.close("end");
     } finally {
       cancel();
     }
+    // What a closed one had is not counted any more.
+    if (!this.#connections.has(connection)) return;
+    connection.unsentBytes -= frame.length;
+    this.#unsentBytes -= frame.length;
   }
+}
+
+/** Closes the connection whose client has not read an answer for longest. */
+function closeSlowest(connections: Iterable<Connection>): void {
+  const [slowest] = [...connections].filter(({ unsentBytes }) => unsentBytes > 0)
+    .sort((a, b) => a.writingSinceMs - b.writingSinceMs || b.unsentBytes - a.unsentBytes);
+  slowest?.close("slow");
 }
 
 /** Closes the connection that was quiet for longest. */

@@ -15,7 +15,8 @@ class FakeSocket implements TcpSocket {
   /** Messages that were written, as texts. */
   readonly written: string[] = [];
   isOpen = true;
-  /** Lets writes wait for ever. */
+  #writable = Promise.withResolvers<void>();
+  /** Lets writes wait. */
   stuck = false;
 
   constructor(hostname = "10.244.1.5") {
@@ -41,7 +42,7 @@ class FakeSocket implements TcpSocket {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.stuck) await new Promise<void>((resolve) => this.#wake = resolve);
+    if (this.stuck) await this.#writable.promise;
     if (!this.isOpen) throw new Error("closed");
     this.written.push(...this.frames.push(bytes).map(textOf));
   }
@@ -50,9 +51,16 @@ class FakeSocket implements TcpSocket {
     return Promise.resolve();
   }
 
+  /** Lets all writes through. */
+  unstick(): void {
+    this.stuck = false;
+    this.#writable.resolve();
+  }
+
   close(): void {
     this.isOpen = false;
     this.#wake();
+    this.unstick();
   }
 }
 
@@ -209,4 +217,94 @@ Deno.test("S43 TcpServer gives a message as long as an idle connection to come, 
   }
   assert.deepEqual(closed, ["idle"]);
   assert.equal(server.size, 0);
+});
+
+/** So many queries in one piece. */
+const queries = (count: number) =>
+  new Uint8Array(Array.from({ length: count }, () => [...frame("q")]).flat());
+
+/** Connections whose clients never read, `perClient` of each address. */
+function deafSockets(server: TcpServer, count: number): FakeSocket[] {
+  return Array.from({ length: count }, (_, i) => {
+    const socket = new FakeSocket(`10.0.${1 + Math.floor(i / TCP_LIMITS.perClient)}.1`);
+    socket.stuck = true;
+    server.accept(socket);
+    return socket;
+  });
+}
+
+Deno.test("S43 TcpServer takes no query of a client that leaves 64 KiB of answers unread", async () => {
+  let asked = 0;
+  const { server } = serverWith(() => {
+    asked++;
+    return new Uint8Array(30_000);
+  });
+  const [socket] = deafSockets(server, 1);
+  socket!.send(queries(64));
+  await settle();
+  assert.equal(asked, 3);
+  assert.equal(server.unsentBytes, 3 * 30_002);
+  socket!.unstick();
+  await settle();
+  assert.equal(asked, 64, "it reads, and gets all of them");
+  assert.equal(server.unsentBytes, 0);
+  server[Symbol.dispose]();
+});
+
+Deno.test("S43 TcpServer takes one query at a time of each client when many leave answers unread", async () => {
+  const asked = new Map<string, number>();
+  const { server } = serverWith((_, { address }) => {
+    asked.set(address, (asked.get(address) ?? 0) + 1);
+    return new Uint8Array(10_000);
+  }, { allUnsentBytes: 200_000 });
+  for (const socket of deafSockets(server, 10)) socket.send(queries(10));
+  await settle();
+  assert.equal(asked.get("10.0.1.1"), 7 + 3 + 8, "two fill half of the room, eight come later");
+  const slow = new FakeSocket("10.0.9.1");
+  slow.stuck = true;
+  server.accept(slow);
+  slow.send(queries(3));
+  await settle();
+  assert.equal(asked.get("10.0.9.1"), 1);
+  slow.unstick();
+  await settle();
+  assert.equal(asked.get("10.0.9.1"), 3, "who reads waits for nobody else");
+  server[Symbol.dispose]();
+  assert.equal(server.unsentBytes, 0);
+});
+
+Deno.test("S43 TcpServer holds a bounded sum of unread answers, and still answers who reads", async () => {
+  const waiting: (() => void)[] = [];
+  const { server, clock } = serverWith(
+    (packet) =>
+      textOf(packet) === "at once"
+        ? new Uint8Array(60_000)
+        // Its length is not known when it is asked for.
+        : new Promise((resolve) => waiting.push(() => resolve(new Uint8Array(65_000)))),
+    {
+      allUnsentBytes: 1_000_000,
+    },
+  );
+  for (const socket of deafSockets(server, 16)) socket.send(queries(TCP_LIMITS.inFlight));
+  await settle();
+  assert.equal(waiting.length, 16 * TCP_LIMITS.inFlight);
+  let most = 0;
+  for (const [i, answer] of waiting.entries()) {
+    answer();
+    if (i % 5 > 0) continue;
+    await settle();
+    most = Math.max(most, server.unsentBytes);
+  }
+  assert.ok(most > 900_000 && most <= 1_000_000, `${most} bytes`);
+  await clock.advance(10);
+  const reader = new FakeSocket("10.0.9.1");
+  server.accept(reader);
+  for (let i = 0; i < 5; i++) {
+    reader.send(frame("at once"));
+    await settle();
+  }
+  assert.equal(reader.written.length, 5);
+  await clock.advance(TCP_LIMITS.writeMs);
+  assert.equal(server.unsentBytes, 0, "who reads nothing is gone");
+  server[Symbol.dispose]();
 });

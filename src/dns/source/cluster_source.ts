@@ -1,6 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
+import { RefusedError } from "../../kube/answer.ts";
 import { ApiClient } from "../../kube/api_client.ts";
 import { parseJson } from "../../kube/codec/json.ts";
 import { JSON_ENCODING } from "../../kube/codec/json_encoding.ts";
@@ -19,20 +20,32 @@ export interface ClusterSourcePorts {
   logger: Logger;
   /** 0 to 1 exclusive, for jitter. */
   random: () => number;
+  /** Whether endpoints are named after their pods. */
+  podNames: boolean;
   /** What is known of an object: kept where nothing is different, so that nothing is in memory twice. */
   known<K extends FactsKind>(kind: K, key: string): FactsOf[K] | undefined;
   /** All objects of a kind, and every change of one. */
   replaced<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): void;
   applied(change: ZoneChange): void;
+  /** A kind may not be listed, with the rights that there are. */
+  refused(kind: FactsKind): void;
 }
 
 /** What is asked of the API, and how much of each object matters. */
-const KINDS: { [K in FactsKind]: { path: string; read: (object: unknown) => FactsOf[K] } } = {
+const KINDS: {
+  [K in FactsKind]: {
+    path: string;
+    read: (object: unknown, ports: ClusterSourcePorts) => FactsOf[K];
+  };
+} = {
   service: { path: "/api/v1/services", read: toServiceFacts },
   endpointSlice: { path: "/apis/discovery.k8s.io/v1/endpointslices", read: toEndpointSliceFacts },
   namespace: { path: "/api/v1/namespaces", read: toNamespaceFacts },
   pod: { path: "/api/v1/pods", read: toPodFacts },
 };
+
+/** Of an answer to whoever is known, and may not. */
+const FORBIDDEN = 403;
 
 /** The cluster's objects that a zone is made of, by list and watch with the rights of a kubeconfig. */
 export class ClusterSource implements Disposable {
@@ -54,7 +67,7 @@ export class ClusterSource implements Disposable {
   }
 
   #follow<K extends FactsKind>(kind: K, nodeName: string, signal: AbortSignal): Promise<void> {
-    const { clock, random, logger, known, replaced, applied } = this.#ports;
+    const { clock, random, logger, known, replaced, applied, refused } = this.#ports;
     const { path, read } = KINDS[kind];
     // Said once until it works again: the tries go on.
     let told = "";
@@ -63,7 +76,7 @@ export class ClusterSource implements Disposable {
       query: kind === "pod" ? { fieldSelector: `spec.nodeName=${nodeName}` } : {},
       encoding: JSON_ENCODING,
       read: (object) => {
-        const facts = read(parseJson(object));
+        const facts = read(parseJson(object), this.#ports);
         const former = known(kind, keyOf(facts));
         return former !== undefined && isSame(former, facts) ? former : facts;
       },
@@ -81,6 +94,7 @@ export class ClusterSource implements Disposable {
         applied: (key, facts) => applied({ kind, key, facts } as ZoneChange),
       },
       failed: (error) => {
+        if (error instanceof RefusedError && error.answer.status === FORBIDDEN) refused(kind);
         const text = errorMessage(error);
         if (text !== told) logger.warn("can not follow the cluster", { kind, error: text });
         told = text;

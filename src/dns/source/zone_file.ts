@@ -6,7 +6,7 @@ import type { FactsKind, FactsOf } from "../zone/cluster_state.ts";
 /** The schema that this agent writes, and the only one that it reads: another one is fetched anew. */
 export const SCHEMA = 1;
 
-/** Everything that a zone is made of, by kind and key. Namespaces are missing where nobody may list them. */
+/** Everything that a zone is made of, by kind and key. Namespaces are missing while they are not known. */
 export type ZoneObjects = { [K in Exclude<FactsKind, "pod">]?: ReadonlyMap<string, FactsOf[K]> };
 
 /** A file that is of no use: it says why. */

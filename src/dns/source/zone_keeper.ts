@@ -81,11 +81,21 @@ export class ZoneKeeper {
   /** All objects of a kind, as the cluster says. */
   replace<K extends SourceKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): void {
     this.#listed.add(kind);
+    // That there is nothing of a kind is worth a file, too.
+    if (!this.#zone.state.isKnown(kind)) this.#dirty = true;
     if (this.#zone.replace(kind, objects)) this.#touch();
     if (this.origin !== "cluster") return;
     // Without a file, a power cut now would leave nothing to answer from.
     if (!this.#zone.synced) this.#first.ring();
     this.#zone.synced = true;
+  }
+
+  /** Nobody may list Namespaces: those without a Service are not there, as far as can be known. */
+  refuseNamespaces(): void {
+    if (this.#zone.state.isKnown("namespace")) return;
+    this.#zone.state.conclude("namespace");
+    // Known without the cluster, too, from now on.
+    this.#dirty = true;
   }
 
   /** A change of one object. */
@@ -115,7 +125,8 @@ export class ZoneKeeper {
     const objects: ZoneObjects = {
       service: state.facts("service"),
       endpointSlice: state.facts("endpointSlice"),
-      namespace: state.facts("namespace"),
+      // What is in the file counts as all that there is.
+      ...(state.isKnown("namespace") && { namespace: state.facts("namespace") }),
     };
     try {
       await fs.writeAtomic(path, formatZoneFile(objects), 0o600);

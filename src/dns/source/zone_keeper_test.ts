@@ -6,7 +6,9 @@ import { FakeFs } from "../../../tests/testing/fake_fs.ts";
 import { TYPE } from "../wire/record_type.ts";
 import { ClusterZone } from "../zone/cluster_zone.ts";
 import { explain } from "../zone/explain.ts";
+import { toEndpointSliceFacts } from "../zone/endpoint_slice_facts.ts";
 import { toServiceFacts } from "../zone/service_facts.ts";
+import type { ZoneOptions } from "../zone/zone_options.ts";
 import { formatZoneFile, parseZoneFile, ZoneFileError } from "./zone_file.ts";
 import { SAVE_EVERY_MS, ZoneKeeper } from "./zone_keeper.ts";
 
@@ -20,8 +22,8 @@ const service = (ip: string) =>
   });
 const services = (ip = "10.96.0.7") => new Map([["shop/web", service(ip)]]);
 
-function newKeeper(fs: FakeFs, clock = new FakeClock()) {
-  const zone = new ClusterZone({}, clock);
+function newKeeper(fs: FakeFs, clock = new FakeClock(), options: Partial<ZoneOptions> = {}) {
+  const zone = new ClusterZone({ pods: "insecure", ...options }, clock);
   const logger = getLogger(["edge-agent", "test"]);
   const keeper = new ZoneKeeper(zone, { fs, clock, logger, path: PATH });
   const outcome = (name = NAME) => {
@@ -198,4 +200,81 @@ Deno.test("ZoneKeeper keeps what changed while it wrote its file and was told to
   const { keeper: next, outcome } = newKeeper(fs);
   await next.load();
   assert.match(outcome(), /10\.96\.0\.9$/);
+});
+
+const NO_SERVICES = ["empty.svc.cluster.local", "10-1-2-3.empty.pod.cluster.local"];
+
+/** What is said of names that depend on a namespace without Services, and of one that does not. */
+const saidOf = (outcome: (name: string) => string) =>
+  [...NO_SERVICES, "nothing.shop.svc.cluster.local"].map((name) => outcome(name).split(" ")[0]);
+
+Deno.test("S41 ZoneKeeper denies no namespace before Namespaces were listed, also after a restart", async () => {
+  const fs = new FakeFs();
+  await fs.mkdir("/var/lib/edge-agent", 0o700);
+  const first = newKeeper(fs);
+  first.keeper.replace("service", services());
+  first.keeper.replace("endpointSlice", new Map());
+  assert.deepEqual(saidOf(first.outcome), ["SERVFAIL", "SERVFAIL", "NXDOMAIN"]);
+  assert.equal(first.outcome("shop.svc.cluster.local").split(" ")[0], "NODATA");
+  await first.keeper.save();
+  const second = newKeeper(fs);
+  await second.keeper.load();
+  assert.deepEqual(saidOf(second.outcome), ["SERVFAIL", "SERVFAIL", "NXDOMAIN"]);
+  second.keeper.replace("namespace", new Map([["empty", { name: "empty" }]]));
+  assert.deepEqual(saidOf(second.outcome), ["NODATA", "NOERROR", "NXDOMAIN"]);
+  second.keeper.replace("namespace", new Map());
+  assert.deepEqual(saidOf(second.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
+});
+
+Deno.test("ZoneKeeper denies namespaces without a Service where nobody may list them, also after a restart", async () => {
+  const fs = new FakeFs();
+  await fs.mkdir("/var/lib/edge-agent", 0o700);
+  const first = newKeeper(fs);
+  first.keeper.replace("service", services());
+  first.keeper.replace("endpointSlice", new Map());
+  await first.keeper.save();
+  first.keeper.refuseNamespaces();
+  assert.deepEqual(saidOf(first.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
+  await first.keeper.save();
+  const second = newKeeper(fs);
+  await second.keeper.load();
+  assert.deepEqual(saidOf(second.outcome), ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]);
+});
+
+Deno.test("ZoneKeeper reads a file of an agent with the other endpointPodNames, and the cluster makes up for it", async () => {
+  const headless = toServiceFacts({
+    metadata: { namespace: "shop", name: "db" },
+    spec: { clusterIP: "None", ports: [{ name: "sql", protocol: "TCP", port: 5432 }] },
+  });
+  const slices = (podNames: boolean) => {
+    const facts = toEndpointSliceFacts({
+      metadata: {
+        namespace: "shop",
+        name: "db-a",
+        labels: { "kubernetes.io/service-name": "db" },
+      },
+      endpoints: [{ addresses: ["10.1.2.3"], targetRef: { kind: "Pod", name: "db-0" } }],
+    }, { podNames });
+    return new Map([["shop/db-a", facts]]);
+  };
+  const fill = (keeper: ZoneKeeper, podNames: boolean) => {
+    keeper.replace("service", new Map([["shop/db", headless]]));
+    keeper.replace("endpointSlice", slices(podNames));
+    keeper.replace("namespace", new Map([["shop", { name: "shop" }]]));
+  };
+  for (const endpointPodNames of [true, false]) {
+    const fs = new FakeFs();
+    await fs.mkdir("/var/lib/edge-agent", 0o700);
+    const before = newKeeper(fs, new FakeClock(), { endpointPodNames: !endpointPodNames });
+    fill(before.keeper, !endpointPodNames);
+    await before.keeper.save();
+    const after = newKeeper(fs, new FakeClock(), { endpointPodNames });
+    await after.keeper.load();
+    assert.equal(after.keeper.origin, "file");
+    assert.match(after.outcome("db.shop.svc.cluster.local"), /10\.1\.2\.3$/);
+    fill(after.keeper, endpointPodNames);
+    const own = endpointPodNames ? "db-0" : "10-1-2-3";
+    assert.match(after.outcome(`${own}.db.shop.svc.cluster.local`), /10\.1\.2\.3$/);
+    assert.deepEqual(after.zone.state.facts("endpointSlice"), slices(endpointPodNames));
+  }
 });

@@ -67,9 +67,20 @@ function readOptions(message: Uint8Array, start: number, end: number): EdnsOptio
   return options;
 }
 
+/** Bytes of an OPT record without options. */
+const OPT_BYTES = 11;
+/** Bytes of one that has an extended error without a text. */
+export const CODE_ALONE_BYTES = OPT_BYTES + 6;
+
+/** The options that say `error` within `room` bytes of an OPT record: its text goes first, then all of it. */
+export function extendedErrorOptions(error: ExtendedError, room: number): readonly EdnsOption[] {
+  const left = room - CODE_ALONE_BYTES;
+  return left < 0 ? NO_OPTIONS : [toEdeOption(error, left)];
+}
+
 /** Bytes that {@linkcode writeEdns} writes. */
 export function ednsSize({ options }: Pick<Edns, "options">): number {
-  return options.reduce((size, { data }) => size + 4 + data.length, 11);
+  return options.reduce((size, { data }) => size + 4 + data.length, OPT_BYTES);
 }
 
 /** Writes an OPT record with the upper bits of `rcode`. */
@@ -80,7 +91,7 @@ export function writeEdns(writer: WireWriter, edns: Edns, rcode: number): void {
   writer.uint8(rcode >> 4);
   writer.uint8(edns.version);
   writer.uint16(edns.dnssecOk ? DNSSEC_OK : 0);
-  writer.uint16(ednsSize(edns) - 11);
+  writer.uint16(ednsSize(edns) - OPT_BYTES);
   for (const { code, data } of edns.options) {
     writer.uint16(code);
     writer.uint16(data.length);
@@ -91,10 +102,22 @@ export function writeEdns(writer: WireWriter, edns: Edns, rcode: number): void {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The option that carries an extended error; a long text is cut. */
-export function toEdeOption({ code, text }: ExtendedError): EdnsOption {
-  const bytes = encoder.encode(text.slice(0, 120));
-  return { code: OPTION_EDE, data: Uint8Array.of(code >> 8, code & 0xff, ...bytes) };
+/** Longest text of an extended error, bytes: it is for a person who looks at one line. */
+const MAX_EDE_TEXT_BYTES = 120;
+
+/** The option that carries an extended error. A text longer than `maxTextBytes` is cut, between characters. */
+export function toEdeOption(
+  { code, text }: ExtendedError,
+  maxTextBytes: number = MAX_EDE_TEXT_BYTES,
+): EdnsOption {
+  const bytes = encoder.encode(text);
+  let end = Math.max(0, Math.min(bytes.length, maxTextBytes, MAX_EDE_TEXT_BYTES));
+  // The second and later bytes of a character begin with the bits 10 (RFC 3629 3).
+  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
+  return {
+    code: OPTION_EDE,
+    data: Uint8Array.of(code >> 8, code & 0xff, ...bytes.subarray(0, end)),
+  };
 }
 
 /** The extended errors among the options of a message. */

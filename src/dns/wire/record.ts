@@ -1,5 +1,6 @@
 import { formatIp, parseIp } from "./ip_address.ts";
 import { readName } from "./name.ts";
+import { layoutOf, readPlain } from "./record_layout.ts";
 import { CLASS_IN, TYPE } from "./record_type.ts";
 import type { WireWriter } from "./wire_writer.ts";
 
@@ -14,7 +15,7 @@ export interface ResourceRecord {
   data: RecordData;
 }
 
-/** What a record says. Types that are not known here, and classes other than IN, are `opaque`. */
+/** What a record says. Types that are not known here, and classes other than IN, are `opaque`: without pointers. */
 export type RecordData =
   | { kind: "address"; address: string }
   | { kind: "name"; target: string }
@@ -121,8 +122,13 @@ export function readRecordData(
         expire: uint32(),
         minimum: uint32(),
       });
-    case "opaque":
-      return { kind, bytes: message.slice(start, end) };
+    case "opaque": {
+      const layout = recordClass === CLASS_IN ? layoutOf(type) : undefined;
+      const bytes = layout === undefined
+        ? message.slice(start, end)
+        : readPlain(message, start, end, layout);
+      return { kind, bytes };
+    }
     default:
       return kind satisfies never;
   }

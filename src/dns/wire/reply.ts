@@ -1,9 +1,14 @@
 import type { Answer } from "./answer.ts";
-import { type Edns, toEdeOption, writeEdns } from "./edns.ts";
+import {
+  CODE_ALONE_BYTES,
+  type Edns,
+  type EdnsOption,
+  extendedErrorOptions,
+  writeEdns,
+} from "./edns.ts";
 import { FLAG, HEADER_BYTES, MAX_MESSAGE_BYTES } from "./message.ts";
 import { skipName } from "./name.ts";
 import type { Query, Received } from "./query.ts";
-import type { ExtendedError } from "./rcode.ts";
 import { WireWriter } from "./wire_writer.ts";
 
 /** Largest UDP reply: it passes every path without fragments (DNS flag day 2020). Also what we say to take. */
@@ -31,8 +36,8 @@ export interface ReplyOptions {
 }
 
 /**
- * The reply to `query`. What is too large loses its additional section, then its authorities and the last
- * of its answers, and TC is set.
+ * The reply to `query`. What is too large loses the text of its extended error, then its additional section, then
+ * its authorities and the last of its answers, and TC is set.
  */
 export function formatReply(
   query: Query,
@@ -40,9 +45,12 @@ export function formatReply(
   options: ReplyOptions,
 ): Uint8Array<ArrayBuffer> {
   const { packet, questionEnd, edns } = query;
-  const opt = edns === undefined ? NOTHING : optBytes(edns, answer);
+  const space = options.limit - questionEnd;
+  // An error's text must not cost a record (RFC 8914); its code is worth one.
+  const optRoom = Math.max(space - answer.records.length, Math.min(space, CODE_ALONE_BYTES));
+  const opt = edns === undefined ? NOTHING : optBytes(edns, answer, optRoom);
   const optSize = opt.length;
-  const room = options.limit - questionEnd - optSize;
+  const room = space - optSize;
   let { answers, authorities, additionals } = answer;
   let size = answer.records.length;
   if (size > room) {
@@ -80,7 +88,7 @@ export function formatRejection(
   packet: Uint8Array,
   { rcode, edns }: Pick<Extract<Received, { state: "rejected" }>, "rcode" | "edns">,
 ): Uint8Array<ArrayBuffer> {
-  const opt = edns === undefined ? NOTHING : optBytes(edns, { rcode });
+  const opt = edns === undefined ? NOTHING : optBytes(edns, { rcode }, Infinity);
   const reply = new Uint8Array(HEADER_BYTES + opt.length);
   reply.set(packet.subarray(0, 4));
   // Opcode and RD are the client's.
@@ -93,17 +101,22 @@ export function formatRejection(
 
 const NOTHING = new Uint8Array();
 
-/** The OPT record of a reply. Most are one of two. */
+/** The OPT record of a reply, at most `room` bytes as far as that is possible. Most are one of two. */
 function optBytes(
   { dnssecOk }: Edns,
   { rcode, extendedError }: Pick<Answer, "rcode" | "extendedError">,
+  room: number,
 ): Uint8Array {
-  if (rcode < 16 && extendedError === undefined) return dnssecOk ? OPT_DNSSEC_OK : OPT;
-  return writeOpt(dnssecOk, rcode, extendedError);
+  const options = extendedError === undefined ? [] : extendedErrorOptions(extendedError, room);
+  if (rcode < 16 && options.length === 0) return dnssecOk ? OPT_DNSSEC_OK : OPT;
+  return writeOpt(dnssecOk, rcode, options);
 }
 
-function writeOpt(dnssecOk: boolean, rcode = 0, extendedError?: ExtendedError): Uint8Array {
-  const options = extendedError === undefined ? [] : [toEdeOption(extendedError)];
+function writeOpt(
+  dnssecOk: boolean,
+  rcode = 0,
+  options: readonly EdnsOption[] = [],
+): Uint8Array {
   const writer = new WireWriter();
   writeEdns(writer, { udpSizeBytes: MAX_UDP_BYTES, version: 0, dnssecOk, options }, rcode);
   return writer.take();

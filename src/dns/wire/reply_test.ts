@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { dnsMessage, ednsOf, queryPacket } from "../../../tests/testing/dns_messages.ts";
 import { createAnswer } from "./answer.ts";
-import { extendedErrorsOf } from "./edns.ts";
+import { extendedErrorsOf, toEdeOption } from "./edns.ts";
 import { decodeMessage, type Message } from "./message.ts";
 import { nameKey } from "./name.ts";
 import { type Query, receiveQuery } from "./query.ts";
@@ -89,6 +89,72 @@ Deno.test("formatReply() makes room for OPT before anything else", () => {
   const reply = formatReply(query, answer, { limit: replyLimit(query, "udp") });
   const got = decodeMessage(reply);
   assert.ok(reply.length <= 512 && got.truncated && got.edns !== undefined);
+});
+
+/** Answers and errors of every length, so that what is just too large comes up often. */
+const anyReply = fc.record({
+  name: fc.array(fc.integer({ min: 1, max: 62 }), { minLength: 1, maxLength: 4 })
+    .map((lengths) => lengths.map((length) => "x".repeat(length)).join("."))
+    .filter((name) => name.length <= 253),
+  count: fc.nat(70),
+  extra: dnsMessage,
+  text: fc.tuple(fc.constantFrom("a", "é", "€", "😀", "\ufffd", "\ud800"), fc.nat(130))
+    .map(([char, count]) => "a".repeat(count % 4) + char.repeat(count)),
+  limit: fc.integer({ min: 512, max: 1232 }),
+});
+
+Deno.test("S43 formatReply() is never longer than its limit, whatever the answer and its error say", () => {
+  fc.assert(
+    fc.property(anyReply, ({ name, count, extra, text, limit }) => {
+      const query = ask(name, TYPE.A, { edns: ednsOf(limit) });
+      const send = (text: string) => {
+        const reply = formatReply(
+          query,
+          createAnswer(name, {
+            rcode: 0,
+            answers: addresses(name, count),
+            authorities: extra.authorities,
+            additionals: extra.additionals,
+            extendedError: { code: EDE.STALE_ANSWER, text },
+          }),
+          { limit },
+        );
+        assert.ok(reply.length <= limit, `${reply.length} bytes`);
+        return decodeMessage(reply);
+      };
+      const { edns, ...got } = send(text);
+      const [error] = extendedErrorsOf(edns);
+      assert.equal(error?.code, EDE.STALE_ANSWER);
+      assert.ok(text.toWellFormed().startsWith(error.text), "cut between characters");
+      const { edns: _, ...without } = send("");
+      assert.deepEqual(got, without, "it costs no record");
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+Deno.test.each([
+  { text: "a".repeat(200), most: undefined, want: "a".repeat(120) },
+  { text: "€".repeat(60), most: undefined, want: "€".repeat(40) },
+  { text: "a" + "€".repeat(60), most: undefined, want: "a" + "€".repeat(39) },
+  { text: "a😀b", most: 4, want: "a" },
+  { text: "a😀b", most: 5, want: "a😀" },
+  { text: "a", most: -1, want: "" },
+])("toEdeOption() cuts $text at $most bytes and between characters", ({ text, most, want }) => {
+  const edns = { ...ednsOf(512), options: [toEdeOption({ code: 3, text }, most)] };
+  assert.deepEqual(extendedErrorsOf(edns), [{ code: 3, text: want }]);
+});
+
+Deno.test("S43 formatReply() answers a client of 512 bytes within them, with the longest name and error", () => {
+  const name = [62, 62, 62, 58].map((length) => "x".repeat(length)).join(".");
+  const query = ask(name, TYPE.A, { edns: ednsOf(512) });
+  const extendedError = { code: EDE.STALE_ANSWER, text: "\ufffd".repeat(133) };
+  const answer = createAnswer(name, { rcode: RCODE.SERVFAIL, extendedError });
+  const reply = formatReply(query, answer, { limit: 512 });
+  assert.ok(reply.length <= 512, `${reply.length} bytes`);
+  assert.deepEqual(extendedErrorsOf(decodeMessage(reply).edns), [
+    { code: EDE.STALE_ANSWER, text: "\ufffd".repeat(40) },
+  ]);
 });
 
 Deno.test("formatReply() turns addresses, so that the first is not always the same", () => {

@@ -31,6 +31,11 @@ export async function followChase(chase: Chase, resolve: ResolveTarget): Promise
   return finishChase(chase, await resolve(chase.target, chase.type));
 }
 
+/** The answer without what is outside of the zone, for who asks for no recursion: where to ask on (RFC 1034 4.3.1). */
+export function leaveChase({ name, chain }: Chase): Answer {
+  return createAnswer(name, { rcode: RCODE.NOERROR, answers: chain });
+}
+
 /**
  * The answer once the target is resolved. NXDOMAIN and NODATA are the target's own (RFC 6604 3, RFC 2308
  * 2). A target that can't be resolved makes a SERVFAIL: without its addresses the answer would say that

@@ -39,7 +39,8 @@ export class ClusterState<Memo> {
   readonly #byClusterIp = new AddressIndex<ServiceFacts>();
   readonly #byEndpoint = new AddressIndex<EndpointSliceFacts>();
   readonly #byPodIp = new AddressIndex<PodFacts>();
-  #podsListed = false;
+  /** Kinds of which all objects were told, or will never be. */
+  readonly #known = new Set<FactsKind>();
 
   /** Takes a change in. @returns whether anything that matters here is different now */
   apply(change: ZoneChange): boolean {
@@ -74,7 +75,7 @@ export class ClusterState<Memo> {
    */
   replace<K extends FactsKind>(kind: K, objects: ReadonlyMap<string, FactsOf[K]>): boolean {
     let changed = false;
-    if (kind === "pod") this.#podsListed = true;
+    this.#known.add(kind);
     const gone = [...this.#facts[kind].keys()].filter((key) => !objects.has(key));
     for (const key of gone) {
       changed = this.apply({ kind, key, facts: undefined } as ZoneChange) || changed;
@@ -83,6 +84,16 @@ export class ClusterState<Memo> {
       changed = this.apply({ kind, key, facts } as ZoneChange) || changed;
     }
     return changed;
+  }
+
+  /** Nobody can tell the objects of a kind: what is known of them is all that there is. */
+  conclude(kind: FactsKind): void {
+    this.#known.add(kind);
+  }
+
+  /** Whether what is not known of a kind is not there, as far as anybody can tell. */
+  isKnown(kind: FactsKind): boolean {
+    return this.#known.has(kind);
   }
 
   /** All that is known of a kind, by key: plain JSON, fit to be kept on disk. */
@@ -106,11 +117,6 @@ export class ClusterState<Memo> {
 
   slicesAt(address: string): readonly EndpointSliceFacts[] {
     return this.#byEndpoint.get(address);
-  }
-
-  /** Whether all pods that matter were told at least once. */
-  get podsListed(): boolean {
-    return this.#podsListed;
   }
 
   podsAt(address: string): readonly PodFacts[] {

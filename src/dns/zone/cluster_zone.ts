@@ -63,8 +63,8 @@ export class ClusterZone {
     this.#touch();
   }
 
-  /** The objects that the zone is made of, to read. */
-  get state(): Pick<ClusterState<ZoneAnswer>, "facts" | "service" | "hasNamespace"> {
+  /** The objects that the zone is made of; the zone itself takes in their changes. */
+  get state(): Pick<ClusterState<ZoneAnswer>, "facts" | "isKnown" | "conclude"> {
     return this.#state;
   }
 

@@ -35,6 +35,8 @@ Deno.test.each([
   },
 );
 
+const PODS_TOO = { podNames: true };
+
 Deno.test.each([
   { name: "ready", conditions: { ready: true }, want: 1 },
   { name: "not ready", conditions: { ready: false }, want: 0 },
@@ -45,7 +47,7 @@ Deno.test.each([
   const { endpoints, notReady } = toEndpointSliceFacts({
     metadata: { namespace: "ns", name: "a", labels: { "kubernetes.io/service-name": "svc" } },
     endpoints: [{ addresses: ["10.0.0.1"], conditions }],
-  });
+  }, PODS_TOO);
   assert.deepEqual([endpoints.length, notReady], [want, 1 - want]);
 });
 
@@ -61,8 +63,19 @@ Deno.test("toEndpointSliceFacts() leaves out addresses and hostnames that are no
         targetRef: { name: "p".repeat(64) },
       },
     ],
-  });
+  }, PODS_TOO);
   assert.deepEqual(endpoints, [{ address: "10.0.0.1", hostname: "", pod: "" }]);
+});
+
+Deno.test.each([
+  { name: "keeps", podNames: true, want: "web-0" },
+  { name: "leaves out", podNames: false, want: "" },
+])("toEndpointSliceFacts() $name names of pods", ({ podNames, want }) => {
+  const { endpoints } = toEndpointSliceFacts({
+    metadata: { namespace: "ns", name: "a" },
+    endpoints: [{ addresses: ["10.0.0.1"], targetRef: { kind: "Pod", name: "web-0" } }],
+  }, { podNames });
+  assert.deepEqual(endpoints, [{ address: "10.0.0.1", hostname: "", pod: want }]);
 });
 
 Deno.test("toServiceFacts() reads addresses in any spelling, and one where there is no list", () => {
@@ -85,7 +98,7 @@ Deno.test("facts of any JSON are facts or a SyntaxError", () => {
   fc.assert(fc.property(fc.oneof(jsonValue, placed), (value) => {
     for (const read of [toServiceFacts, toEndpointSliceFacts, toNamespaceFacts, toPodFacts]) {
       try {
-        read(value);
+        read(value, PODS_TOO);
       } catch (error) {
         if (!(error instanceof SyntaxError)) throw error;
       }

@@ -61,7 +61,7 @@ const change: fc.Arbitrary<ZoneChange> = fc.oneof(
     key: `${ns}/${name}`,
     facts: endpoints === null
       ? undefined
-      : toEndpointSliceFacts(slice(ns, name, owner, endpoints, ports)),
+      : toEndpointSliceFacts(slice(ns, name, owner, endpoints, ports), { podNames: true }),
   })),
   fc.record({ name: namespace, there: fc.boolean() }).map(({ name, there }): ZoneChange => ({
     kind: "namespace",

@@ -74,7 +74,13 @@ export class Lookup<Memo> {
     }
     return this.#state.hasNamespace(namespace)
       ? { state: "nodata", why: `it is the namespace ${namespace}` }
-      : { state: "missing", why: `there is no namespace ${namespace}` };
+      : this.#noNamespace(namespace);
+  }
+
+  /** Services tell only of namespaces that have some. */
+  #noNamespace(namespace: string): Outcome {
+    const why = `there is no namespace ${namespace}`;
+    return { state: this.#state.isKnown("namespace") ? "missing" : "unknown", why };
   }
 
   #service(
@@ -135,9 +141,7 @@ export class Lookup<Memo> {
   ): Outcome {
     const { pods } = this.#options;
     if (pods === "disabled") return { state: "missing", why: "names of pods are disabled" };
-    if (!this.#state.hasNamespace(namespace)) {
-      return { state: "missing", why: `there is no namespace ${namespace}` };
-    }
+    if (!this.#state.hasNamespace(namespace)) return this.#noNamespace(namespace);
     const address = addressOf(podAddressText(pod));
     if (address === undefined) return { state: "missing", why: `${pod} is no address with dashes` };
     if (pods === "insecure") {
@@ -148,7 +152,7 @@ export class Lookup<Memo> {
       return this.#addresses(name, type, [address], `pod ${namespace}/${found.name}`);
     }
     const why = `no pod that is known here has ${address} in ${namespace}`;
-    return { state: this.#state.podsListed ? "missing" : "unknown", why };
+    return { state: this.#state.isKnown("pod") ? "missing" : "unknown", why };
   }
 
   /** Of a name that exists by its addresses. ANY gets one RRset, the shortest lawful answer (RFC 8482 4.1). */
