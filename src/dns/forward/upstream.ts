@@ -111,9 +111,9 @@ export class Upstream implements Disposable {
     const startMs = this.#clock.monotonic();
     if (startMs - this.#loopCheckMs > LOOP_CHECK_MS) void this.checkLoop();
     try {
-      const { message, transport } = await this.#asking.ask(question, signal, () => {
+      const { message, transport } = await this.#asking.ask(question, signal, (ms) => {
         // It lives, also if what follows over TCP does not work.
-        this.#roundTrip.observe(this.#clock.monotonic() - startMs);
+        this.#roundTrip.observe(ms);
         this.#isAlive();
       });
       const ms = this.#clock.monotonic() - startMs;
@@ -221,11 +221,8 @@ export class Upstream implements Disposable {
     const stop = () => late.abort(new Error("no answer in time"));
     const cancel = this.#clock.timer(timeoutMs, stop);
     this.#stop.signal.addEventListener("abort", stop, { once: true });
-    const startMs = this.#clock.monotonic();
     try {
-      await this.#asking.ask(question, late.signal, () => {
-        this.#roundTrip.observe(this.#clock.monotonic() - startMs);
-      });
+      await this.#asking.ask(question, late.signal, (ms) => this.#roundTrip.observe(ms));
       return true;
     } catch {
       return false;
