@@ -154,7 +154,7 @@ class DnsModule implements Module {
       address: listeners.address,
       zone: this.#config.zone,
       origin: this.#keeper.origin,
-      upstreams: resolution.forwarder.status().map(({ upstream }) => upstream),
+      upstreams: [...new Set(resolution.forwarder.status().map(({ upstream }) => upstream))],
     });
   }
 

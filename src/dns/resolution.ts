@@ -95,8 +95,8 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
 function noticeForward(event: ForwardEvent, logger: Logger, metrics: DnsMetrics): void {
   metrics.forwarded(event);
   if (event.kind !== "state") return;
-  const { upstream, from, to } = event;
-  const data = { upstream, from, to };
+  const { upstream, zone, from, to } = event;
+  const data = { upstream, ...(zone !== "" && { zone }), from, to };
   if (to === "looping") {
     logger.warn("a name server asks this one: it is left out for now", data);
   } else if (to === "down") logger.warn("a name server can not be reached", data);

@@ -148,5 +148,5 @@ export class FakeDnsNetwork {
 }
 
 function isProbe(seen: string): boolean {
-  return /(udp|tcp) ([0-9a-f]{16}\.[0-9a-f]{16})?$/.test(seen);
+  return /(udp|tcp) ([0-9a-f]{16}\.[0-9a-f]{16}(\..+)?)?$/.test(seen);
 }

@@ -30,6 +30,8 @@ export type Forwarded = Landed | { state: "overloaded" } | { state: "no-upstream
 /** An upstream as `status` shows it. */
 export interface UpstreamStatus {
   upstream: string;
+  /** The stub domain for whose names it is asked; unset where it is asked for all others. */
+  zone?: string;
   state: UpstreamState["state"];
   /** Smoothed ms of a round trip. */
   roundTripMs?: number;
@@ -45,6 +47,7 @@ export class Forwarder implements Disposable {
   readonly #probes: LoopProbes;
   readonly #singleflight = new Singleflight<Forwarded>();
   readonly #flights = new Set<Flight>();
+  /** By zone and address: who leads back to us for the names of one zone may be right for those of another. */
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
   #routes = new RouteTable<readonly Upstream[]>([]);
 
@@ -61,16 +64,17 @@ export class Forwarder implements Disposable {
   configure({ upstreams, stubs }: Routes): void {
     const former = this.#upstreams;
     const all = new Map<string, Upstream>();
-    const toUpstream = (address: Endpoint): Upstream => {
-      const key = formatHostPort(address);
-      const upstream = all.get(key) ?? former.get(key) ?? this.#create(address);
+    const toUpstream = (zone: string, address: Endpoint): Upstream => {
+      const key = `${zone} ${formatHostPort(address)}`;
+      const upstream = all.get(key) ?? former.get(key) ?? this.#create(zone, address);
       all.set(key, upstream);
       return upstream;
     };
-    this.#routes = new RouteTable([
-      { zone: "", target: upstreams.map(toUpstream) },
-      ...stubs.map(({ zone, upstreams }) => ({ zone, target: upstreams.map(toUpstream) })),
-    ]);
+    const routes = [{ zone: "", upstreams }, ...stubs].map(({ zone, upstreams }) => ({
+      zone,
+      target: upstreams.map((address) => toUpstream(zone, address)),
+    }));
+    this.#routes = new RouteTable(routes);
     this.#upstreams = all;
     for (const [key, upstream] of former) if (!all.has(key)) upstream[Symbol.dispose]();
     for (const [key, upstream] of all) if (!former.has(key)) void upstream.checkLoop();
@@ -102,8 +106,9 @@ export class Forwarder implements Disposable {
   }
 
   status(): UpstreamStatus[] {
-    return [...this.#upstreams].map(([upstream, { state: { state }, roundTripMs }]) => ({
-      upstream,
+    return [...this.#upstreams.values()].map(({ key, zone, state: { state }, roundTripMs }) => ({
+      upstream: key,
+      ...(zone !== "" && { zone }),
       state,
       ...(roundTripMs !== undefined && { roundTripMs: Math.round(roundTripMs) }),
     }));
@@ -115,9 +120,9 @@ export class Forwarder implements Disposable {
     for (const flight of this.#flights) flight.cancel();
   }
 
-  #create(address: Endpoint): Upstream {
+  #create(zone: string, address: Endpoint): Upstream {
     const { minTimeoutMs: minMs, maxTimeoutMs: maxMs } = this.#options;
-    return new Upstream(address, { minMs, maxMs }, {
+    return new Upstream(zone, address, { minMs, maxMs }, {
       ...this.#ports,
       probes: this.#probes,
       changed: () => {

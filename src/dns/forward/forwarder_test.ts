@@ -217,6 +217,61 @@ Deno.test("S45 a loop is found at the start, before any question", async () => {
   assert.equal(await stateOf(test.clock, test.forwarder.resolve(question("a"))), "unreachable");
 });
 
+/** A name server that knows `lan` and asks us for all else, as a dnsmasq of the host may. */
+function knowingLan(isOwnProbe: (name: string, type: number) => boolean): FakeServer {
+  return (query, transport) => {
+    const { name, type } = query.questions[0]!;
+    if (name.toLowerCase().endsWith("lan")) return answering("192.168.0.9")(query, transport);
+    isOwnProbe(name.toLowerCase(), type);
+    return [];
+  };
+}
+
+Deno.test("S45 a stub domain's own server is asked although it leads back to us for all other names", async () => {
+  using test: TestForwarder = startForwarder({});
+  test.network.servers.set(
+    "10.0.0.1:53",
+    knowingLan((name, type) => test.forwarder.isOwnProbe(name, type)),
+  );
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams, stubs: [{ zone: "lan", upstreams }] });
+  assert.equal(await ask(test, "printer.lan", 2_000), "192.168.0.9 udp");
+  assert.equal(await ask(test, "a.example"), "unreachable");
+  // Nor does what becomes of other names say whether it lives.
+  test.forwarder.doubt();
+  await test.clock.advance(700_000);
+  assert.equal(await ask(test, "scanner.lan"), "192.168.0.9 udp");
+  await test.clock.advance(10_000);
+  assert.deepEqual(test.forwarder.status(), [
+    { upstream: "10.0.0.1:53", state: "looping" },
+    { upstream: "10.0.0.1:53", zone: "lan", state: "up", roundTripMs: 0 },
+  ]);
+});
+
+Deno.test("S45 a stub domain's server that asks us for its names is left out for them alone", async () => {
+  const server: FakeServer = (query, transport) => {
+    const { name, type } = query.questions[0]!;
+    const isLan = name.toLowerCase().endsWith("lan");
+    if (isLan) test.forwarder.isOwnProbe(name.toLowerCase(), type);
+    return isLan ? [] : answering("1.1.1.1")(query, transport);
+  };
+  using test: TestForwarder = startForwarder({ "10.0.0.1": server });
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams, stubs: [{ zone: "lan", upstreams }] });
+  assert.equal(await ask(test, "printer.lan", 1_000), "unreachable");
+  assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
+  assert.deepEqual(test.states(), ["10.0.0.1:53 up>looping"]);
+});
+
+Deno.test("a stub domain whose name leaves no room for a probe is asked all the same", async () => {
+  using test = startForwarder({ "10.0.0.1": answering("1.1.1.1") });
+  const zone = Array.from({ length: 4 }, () => "x".repeat(60)).join(".");
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams: [], stubs: [{ zone, upstreams }] });
+  assert.equal(await ask(test, `a.${zone}`, 3_600_000), "1.1.1.1 udp");
+  assert.equal(await ask(test, `b.${zone}`, 10_000), "1.1.1.1 udp");
+});
+
 Deno.test("configure() keeps what is known of upstreams that stay", async () => {
   using test = startForwarder({ "10.0.0.1": silent, "10.0.0.2": answering("2.2.2.2") });
   assert.equal(await ask(test, "a.example", 10_000), "2.2.2.2 udp");
