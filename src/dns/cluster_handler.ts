@@ -32,7 +32,7 @@ export class ClusterHandler implements Handler {
       case "elsewhere":
         return next(request);
       case "chase":
-        return this.#follow(said, next);
+        return this.#follow(said, request, next);
       default:
         return said satisfies never;
     }
@@ -40,11 +40,12 @@ export class ClusterHandler implements Handler {
 
   async #follow(
     { chase, why }: Extract<ZoneAnswer, { state: "chase" }>,
+    { client }: DnsRequest,
     next: Next,
   ): Promise<Handled> {
     let behind = "";
     const resolve = createTargetResolver(async (request) => {
-      const handled = await next(request);
+      const handled = await next({ ...request, client });
       behind = handled.why;
       return handled;
     });

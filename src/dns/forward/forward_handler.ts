@@ -53,16 +53,16 @@ export class ForwardHandler implements Handler {
     this.#forwarder = forwarder;
   }
 
-  handle({ query }: DnsRequest): Handled | Promise<Handled> {
+  handle({ query, client }: DnsRequest): Handled | Promise<Handled> {
     const { name, type } = query;
     if (this.#forwarder.isOwnProbe(name, type)) return RETURNED;
     if (query.class !== CLASS_IN || type === TYPE.AXFR || type === TYPE.IXFR) return NOT_FORWARDED;
     if (!query.recursionDesired) return NOT_RECURSIVE;
-    return this.#forward(query);
+    return this.#forward(query, client?.address);
   }
 
-  async #forward(query: DnsRequest["query"]): Promise<Handled> {
-    return toHandled(query.name, await this.#forwarder.resolve(toForwardQuestion(query)));
+  async #forward(query: DnsRequest["query"], client: string | undefined): Promise<Handled> {
+    return toHandled(query.name, await this.#forwarder.resolve(toForwardQuestion(query), client));
   }
 }
 

@@ -66,6 +66,30 @@ Deno.test("ForwardHandler says why there is no answer", async () => {
   assert.equal(await full.ask(), "none SERVFAIL EDE22");
 });
 
+Deno.test("a client that asks for many slow names is refused beyond its share, and others get through", async () => {
+  const slow: FakeServer = (query, transport) =>
+    query.questions[0]!.name.toLowerCase().endsWith(".slow")
+      ? []
+      : answering("1.1.1.1")(query, transport);
+  using test = start(slow, { maxConcurrent: 100 });
+  const ask = (address: string, name: string) => {
+    const asked = { ...request(name), client: { address, port: 4_000 } };
+    return Promise.resolve(test.cached(asked)).then((handled) => shown(asked, handled));
+  };
+  const hog = Array.from({ length: 200 }, (_, i) => ask("10.42.0.66", `${i}.slow`));
+  await test.clock.advance(0);
+  assert.equal(test.forwarder.flights, 25);
+  assert.match(await ask("10.42.0.9", "a.example"), /^upstream NOERROR/);
+  assert.equal(await ask("10.42.0.66", "b.example"), "none REFUSED EDE0");
+  await test.clock.advance(10_000);
+  const said = Map.groupBy(await Promise.all(hog), (each) => each);
+  assert.deepEqual([...said].map(([each, { length }]) => `${length} ${each}`), [
+    "25 none SERVFAIL EDE22",
+    "175 none REFUSED EDE0",
+  ]);
+  assert.match(await ask("10.42.0.66", "c.example"), /^upstream NOERROR/);
+});
+
 Deno.test("S43 an answer that grows beyond 64 KiB, as its names may not be compressed, is SERVFAIL", async () => {
   const target = Array.from({ length: 3 }, () => "x".repeat(63)).join(".");
   const server: FakeServer = (query) => {
