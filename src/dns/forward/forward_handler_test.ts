@@ -3,7 +3,12 @@ import fc from "fast-check";
 import { FUZZ_RUNS } from "../../../tests/testing/arbitraries.ts";
 import { request, shown } from "../../../tests/testing/dns_chain.ts";
 import { dnsMessage, ednsOf, queryPacket } from "../../../tests/testing/dns_messages.ts";
-import { answering, type FakeServer, replyTo } from "../../../tests/testing/fake_dns_network.ts";
+import {
+  answering,
+  type FakeServer,
+  replyTo,
+  silent,
+} from "../../../tests/testing/fake_dns_network.ts";
 import { startForwarder } from "../../../tests/testing/test_forwarder.ts";
 import { AnswerCache } from "../cache/answer_cache.ts";
 import { TTL_BOUNDS } from "../cache/answer_ttl.ts";
@@ -55,6 +60,30 @@ Deno.test("ForwardHandler passes on what an upstream says, its extended error to
     "upstream SERVFAIL",
     "a code of more bits is not cut to another",
   );
+});
+
+Deno.test("ForwardHandler says which name servers did not answer, and why", async () => {
+  const cut: FakeServer = (query) => {
+    const truncated = query.questions[0]!.name.toLowerCase() === "a.example";
+    return [{ bytes: replyTo(query, { truncated }) }];
+  };
+  using test = startForwarder({ "10.0.0.1": cut, "10.0.0.2": silent });
+  test.network.withoutTcp.set("10.0.0.1:53", "refused");
+  const chain = createChain([new ForwardHandler(test.forwarder)]);
+  const why = async () => {
+    const handled = Promise.resolve(chain(request("a.example")));
+    await test.clock.advance(5_000);
+    const { answer, why } = await handled;
+    assert.deepEqual(answer.extendedError, { code: 22, text: why });
+    return why;
+  };
+  const [first, second] = [
+    "10.0.0.1:53: TCP: connection refused",
+    "10.0.0.2:53: did not answer in time",
+  ];
+  assert.equal(await why(), `no name server answered: ${first}; ${second}`);
+  await test.clock.advance(5_000);
+  assert.equal(await why(), `no name server answered: ${first}; 10.0.0.2:53: is down`);
 });
 
 Deno.test("ForwardHandler says why there is no answer", async () => {
