@@ -12,6 +12,7 @@ import {
   stateOf,
   type TestForwarder,
 } from "../../../tests/testing/test_forwarder.ts";
+import { TYPE } from "../wire/record_type.ts";
 import type { Forwarded } from "./forwarder.ts";
 
 /** The first address of an answer, or its state. */
@@ -131,6 +132,22 @@ Deno.test("S42 without a route the answer comes at once, and hurry() finds the w
   test.network.noRoute = undefined;
   test.forwarder.hurry();
   await test.clock.advance(0);
+  assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
+});
+
+Deno.test("S42 upstreams that nobody can reach from the start on are down before anybody asks", async () => {
+  using test = startForwarder({ "10.0.0.1": silent, "10.0.0.2": silent });
+  await test.clock.advance(6_000);
+  assert.deepEqual(test.forwarder.status().map(({ state }) => state), ["down", "down"]);
+  assert.equal(await stateOf(test.clock, test.forwarder.resolve(question("a"))), "unreachable");
+});
+
+Deno.test("an upstream that answers no probe for loops is used on", async () => {
+  const server: FakeServer = (query, transport) =>
+    query.questions[0]!.type === TYPE.HINFO ? [] : answering("1.1.1.1")(query, transport);
+  using test = startForwarder({ "10.0.0.1": server });
+  await test.clock.advance(6_000);
+  assert.deepEqual(test.states(), ["10.0.0.1:53 up>suspect", "10.0.0.1:53 suspect>up"]);
   assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
 });
 

@@ -167,7 +167,11 @@ export class Upstream implements Disposable {
     });
     const question = { ...this.#alive, name: probe.name, type: TYPE.HINFO };
     const answered = await this.#probe(question, LOOP_PROBE_MS);
-    return returned ? "returned" : answered ? "answered" : "silent";
+    if (returned) return "returned";
+    if (answered) return "answered";
+    // After a start without a network no client should be the one to find that out.
+    if (this.#state.state === "up") this.doubt();
+    return "silent";
   }
 
   [Symbol.dispose](): void {
