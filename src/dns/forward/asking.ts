@@ -94,7 +94,7 @@ export class Asking implements Disposable {
   ): Promise<Asked | undefined> {
     const { clock, random, bindUdp } = this.#ports;
     const ports = { bindUdp, ignored: this.#ignored };
-    for (let respelled = 0;;) {
+    for (let respelled = 1; respelled <= RESPELLED_TO_BELIEVE + 1; respelled++) {
       const dialect = { edns, mixedCase: this.#mixedCase };
       const outgoing = createOutgoing(question, dialect, random);
       const startMs = clock.monotonic();
@@ -105,12 +105,13 @@ export class Asking implements Disposable {
       if (reply.why !== "respelled") return await this.#askTcp(question, dialect, signal);
       // Whether it is the upstream that spells otherwise, TCP tells, where nobody can guess. Many home routers
       // have none (RFC 5625 4.4): another query tells whether the last reply was somebody's lucky guess.
-      if (++respelled === 1) {
+      if (respelled === 1) {
         const asked = await this.#tryTcp(question, dialect, signal);
         if (asked.state === "asked") return asked.asked;
       }
       if (respelled === RESPELLED_TO_BELIEVE) this.#mixedCase = false;
     }
+    throw new Error("its answers spell names otherwise");
   }
 
   /** Asks over TCP, but not for long: `failed` when that does not work while `signal` lets it. */
