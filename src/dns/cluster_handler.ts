@@ -37,7 +37,7 @@ export class ClusterHandler implements Handler {
           const why = `${said.why}; recursion is not desired`;
           return { answer: leaveChase(said.chase), source: "cluster", why };
         }
-        return this.#follow(said, next);
+        return this.#follow(said, request, next);
       default:
         return said satisfies never;
     }
@@ -45,11 +45,12 @@ export class ClusterHandler implements Handler {
 
   async #follow(
     { chase, why }: Extract<ZoneAnswer, { state: "chase" }>,
+    { client }: DnsRequest,
     next: Next,
   ): Promise<Handled> {
     let behind = "";
     const resolve = createTargetResolver(async (request) => {
-      const handled = await next(request);
+      const handled = await next({ ...request, client });
       behind = handled.why;
       return handled;
     });

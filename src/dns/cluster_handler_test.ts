@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { request, shown } from "../../tests/testing/dns_chain.ts";
-import { answering, type FakeServer, replyTo } from "../../tests/testing/fake_dns_network.ts";
+import {
+  answering,
+  type FakeServer,
+  replyTo,
+  silent,
+} from "../../tests/testing/fake_dns_network.ts";
 import { FakeFs } from "../../tests/testing/fake_fs.ts";
-import { startForwarder } from "../../tests/testing/test_forwarder.ts";
+import { question, startForwarder } from "../../tests/testing/test_forwarder.ts";
 import { AnswerCache } from "./cache/answer_cache.ts";
 import { TTL_BOUNDS } from "./cache/answer_ttl.ts";
 import { CacheHandler } from "./cache/cache_handler.ts";
@@ -159,4 +164,11 @@ Deno.test("S42 upstreams that fall silent: the first client waits 1.8 s for the 
   assert.deepEqual(test.forwarder.status().map(({ state }) => state), ["down"]);
   assert.equal((await test.ask("miss.example", 50)).said, "none SERVFAIL EDE22");
   assert.match((await test.ask("www.example", 50)).said, /^stale/);
+});
+
+Deno.test("what an ExternalName leads to counts as asked for by the client", async () => {
+  using test = await boot(new FakeFs({ "/state/x": "" }), silent);
+  for (let i = 0; i < 300; i++) void test.forwarder.resolve(question(`${i}.slow`), POD);
+  await test.clock.advance(0);
+  assert.equal((await test.ask("db.web.svc.cluster.local")).said, "cluster SERVFAIL EDE0");
 });

@@ -88,12 +88,14 @@ export function createDnsMetrics(
   });
   new Gauge({
     name: "edge_agent_dns_upstream_state_info",
-    help: "1 for the state that a name server is in.",
-    labelNames: ["upstream", "state"],
+    help: "1 for the state that a name server is in, for the names of a zone.",
+    labelNames: ["upstream", "zone", "state"],
     registers,
     collect() {
       this.reset();
-      for (const { upstream, state } of upstreams()) this.set({ upstream, state }, 1);
+      for (const { upstream, zone = ".", state } of upstreams()) {
+        this.set({ upstream, zone, state }, 1);
+      }
     },
   });
   // Looked up once: this is counted a hundred thousand times a second.

@@ -14,10 +14,10 @@ Deno.test("createDnsMetrics() shows the state of the name servers that are asked
     return text.split("\n").filter((line) => !line.startsWith("#"));
   };
   assert.deepEqual(await states(), [
-    'edge_agent_dns_upstream_state_info{upstream="10.0.0.1:53",state="up"} 1',
+    'edge_agent_dns_upstream_state_info{upstream="10.0.0.1:53",zone=".",state="up"} 1',
   ]);
-  upstreams = [{ upstream: "10.0.0.2:53", state: "down" }];
+  upstreams = [{ upstream: "10.0.0.2:53", zone: "lan", state: "down" }];
   assert.deepEqual(await states(), [
-    'edge_agent_dns_upstream_state_info{upstream="10.0.0.2:53",state="down"} 1',
+    'edge_agent_dns_upstream_state_info{upstream="10.0.0.2:53",zone="lan",state="down"} 1',
   ]);
 });

@@ -58,7 +58,7 @@ class DnsModule implements Module {
   readonly #zone: ClusterZone;
   readonly #keeper: ZoneKeeper;
   readonly #pods = new PodsOfNode();
-  #host: Resolvers = { nameservers: [], search: [] };
+  #host: Resolvers = { nameservers: [], leftOut: [], search: [] };
   #resolution: Resolution | undefined;
   #listeners: Listeners | undefined;
   #stack = new AsyncDisposableStack();
@@ -154,7 +154,7 @@ class DnsModule implements Module {
       address: listeners.address,
       zone: this.#config.zone,
       origin: this.#keeper.origin,
-      upstreams: resolution.forwarder.status().map(({ upstream }) => upstream),
+      upstreams: [...new Set(resolution.forwarder.status().map(({ upstream }) => upstream))],
     });
   }
 
@@ -226,8 +226,14 @@ class DnsModule implements Module {
 
   /** Says who is asked from now on: those of the config, or those that the host asks. */
   #ask(host: Resolvers): void {
-    const { upstreams, stubDomains } = this.#config.forward;
+    const { upstreams, resolvConf, stubDomains } = this.#config.forward;
     this.#host = host;
+    if (upstreams.length + host.nameservers.length === 0) {
+      this.#ports.logger.warn(
+        "nobody is asked for names of the world: set dns.forward.upstreams, as no file names a server to ask",
+        { files: [resolvConf, ...BEHIND_THE_STUB], leftOut: host.leftOut },
+      );
+    }
     this.#resolution?.forwarder.configure({
       upstreams: upstreams.length > 0
         ? upstreams

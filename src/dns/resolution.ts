@@ -13,6 +13,8 @@ import type { DnsConfig } from "./config.ts";
 import type { ForwardEvent } from "./forward/forward_event.ts";
 import { ForwardHandler } from "./forward/forward_handler.ts";
 import { Forwarder } from "./forward/forwarder.ts";
+import type { Connect } from "./forward/tcp_connections.ts";
+import type { BindUdp } from "./forward/udp_exchange.ts";
 import type { DnsMetrics } from "./metrics.ts";
 import { type PodOfAddress, SearchHandler } from "./search/search_handler.ts";
 import type { ClusterZone } from "./zone/cluster_zone.ts";
@@ -34,6 +36,8 @@ export interface ResolutionPorts {
   hostDomains: () => readonly string[];
   /** Where the cache is kept over a restart. */
   cachePath: string;
+  /** The way to name servers; that of the host unless set. */
+  network?: { bindUdp: BindUdp; connect: Connect };
 }
 
 /** How long the cache may differ from its file while the agent runs, ms: flash wears out by being written. */
@@ -56,10 +60,13 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
   const { clock, fs, zone, podOf, hostDomains, random, randomBytes, logger, metrics } = ports;
   const { maxConcurrent, deadline } = config.forward;
   const { maxBytes, maxStale, maxTtl, maxNegativeTtl } = config.cache;
+  const { network = { bindUdp, connect: dial } } = ports;
   const forwarder = new Forwarder({ maxConcurrent, deadlineMs: deadline }, {
-    ...{ clock, bindUdp, connect: dial, jitter: random, random: randomBytes, mixedCase: true },
+    ...{ ...network, clock, jitter: random, random: randomBytes, mixedCase: true },
     notice: (event) => {
-      if (event.kind === "state" && event.to === "up") cache.forgetFailures();
+      // Who was only suspected could be asked all the time: what failed then is a matter of the name.
+      const isBack = event.kind === "state" && event.to === "up" && event.from !== "suspect";
+      if (isBack) cache.forgetFailures();
       noticeForward(event, logger, metrics);
     },
   });
@@ -95,12 +102,23 @@ export function createResolution(config: DnsConfig, ports: ResolutionPorts): Res
 function noticeForward(event: ForwardEvent, logger: Logger, metrics: DnsMetrics): void {
   metrics.forwarded(event);
   if (event.kind !== "state") return;
-  const { upstream, from, to } = event;
-  const data = { upstream, from, to };
-  if (to === "looping") {
-    logger.warn("a name server asks this one: it is left out for now", data);
-  } else if (to === "down") logger.warn("a name server can not be reached", data);
-  else logger.info("a name server changed its state", data);
+  const { upstream, zone, from, to } = event;
+  const data = { upstream, ...(zone !== "" && { zone }), from, to };
+  switch (to) {
+    case "looping":
+      return logger.warn("a name server asks this one: it is left out for now", data);
+    case "down":
+      return logger.warn("a name server can not be reached", data);
+    // A suspicion comes with every name that is slow, and goes with the next probe.
+    case "suspect":
+      return logger.debug("a name server owes an answer", data);
+    case "up":
+      return from === "suspect"
+        ? logger.debug("a name server answers again", data)
+        : logger.info("a name server can be asked again", data);
+    default:
+      return to satisfies never;
+  }
 }
 
 function noticeKeeper(event: KeeperEvent, logger: Logger): void {

@@ -43,6 +43,20 @@ Deno.test("S43 truncated replies are asked for over one TCP connection, and over
   assert.equal(server.connections, before + 1);
 });
 
+Deno.test("S43 a reply that is longer than what is received at once is asked for over TCP", async () => {
+  const long = (query: Parameters<typeof replyTo>[0]) => {
+    const { name } = query.questions[0]!;
+    const answers = Array.from({ length: 400 }, (_, i) => a(name, `10.0.${i >> 8}.${i & 255}`));
+    return replyTo(query, { answers });
+  };
+  using server = serveMessages((query) => [long(query)]);
+  using forwarder = createRealForwarder([at(server.port)]);
+  const forwarded = await forwarder.resolve(question("a.example"));
+  assert.equal(forwarded.state, "answered");
+  const { message, transport } = forwarded.answer;
+  assert.deepEqual([message.answers.length, transport], [400, "tcp"]);
+});
+
 Deno.test("S42 an upstream that goes away: kept answers are served, others fail, and it is found again", async () => {
   let alive = true;
   using server = serveMessages((query) => alive ? [truth(query)] : []);

@@ -18,8 +18,8 @@ import { FakeClock } from "../testing/fake_clock.ts";
 const NAME = "web.shop.svc.cluster.local";
 
 /** The module on a disk of its own, with nobody to ask. */
-async function onDisk(section: Record<string, unknown> = {}) {
-  const stateDir = await Deno.makeTempDir();
+async function onDisk(section: Record<string, unknown> = {}, root = "/") {
+  const stateDir = root === "/" ? await Deno.makeTempDir() : "/state";
   const clock = new FakeClock();
   const forward = { resolvConf: `${stateDir}/resolv.conf`, upstreams: ["127.0.0.1:1"] };
   const config = DnsConfig.parse({
@@ -30,7 +30,7 @@ async function onDisk(section: Record<string, unknown> = {}) {
   });
   const dns = createDns(config, {
     ...{ clock, stateDir },
-    fs: createFs(),
+    fs: createFs(root),
     exec: createExec(),
     logger: getLogger(["edge-agent", "test"]),
     registry: new Registry(),
@@ -92,6 +92,36 @@ Deno.test("the dns module takes its port as soon as others leave it", async () =
   assert.equal((await ask(String(dns.status().address), NAME)).rcode, RCODE.SERVFAIL);
   await dns[Symbol.asyncDispose]();
   await ended(clock);
+});
+
+Deno.test("the dns module warns when the host's files name nobody that can be asked, and says what they name", async () => {
+  const warnings: Record<string, unknown>[] = [];
+  configureSync({
+    reset: true,
+    sinks: {
+      all: ({ rawMessage, properties }) => {
+        if (String(rawMessage).includes("dns.forward.upstreams")) warnings.push(properties);
+      },
+    },
+    loggers: [
+      { category: "edge-agent", sinks: ["all"], lowestLevel: "warning" },
+      { category: ["logtape", "meta"], sinks: [] },
+    ],
+  });
+  try {
+    const root = await Deno.makeTempDir();
+    await Deno.mkdir(`${root}/etc`);
+    await Deno.writeTextFile(`${root}/etc/resolv.conf`, "nameserver 127.0.0.53\n");
+    for (const forward of [{}, { upstreams: ["127.0.0.1:1"] }]) {
+      const { dns, clock } = await onDisk({ forward }, root);
+      await dns.start(new AbortController().signal);
+      await dns[Symbol.asyncDispose]();
+      await ended(clock);
+    }
+    assert.deepEqual(warnings.map(({ leftOut }) => leftOut), [["127.0.0.53"]]);
+  } finally {
+    resetSync();
+  }
 });
 
 Deno.test("the dns module that was told to stop before it started leaves nothing behind", async () => {

@@ -5,6 +5,7 @@ import { TTL_BOUNDS } from "../../src/dns/cache/answer_ttl.ts";
 import { CacheHandler } from "../../src/dns/cache/cache_handler.ts";
 import { ForwardHandler } from "../../src/dns/forward/forward_handler.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
+import { question } from "../testing/test_forwarder.ts";
 import { createRealForwarder, serveChain } from "../testing/dns_front.ts";
 
 /** Whether a program can be run here; Debian has them in dnsmasq-base, bind9-dnsutils and knot-dnsutils. */
@@ -138,5 +139,28 @@ Deno.test({
     assert.match(await early, /status: SERVFAIL/);
     const said = await output("dig", [...to(front.port), "b.test"]);
     assert.match(said, /status: SERVFAIL[\s\S]*EDE: 22/);
+  },
+});
+
+Deno.test({
+  name: "S45 a dnsmasq that knows one domain and asks us for the rest is asked for its domain",
+  ignore,
+  async fn() {
+    let chain = createChain([]);
+    using front = serveChain((asked) => chain(asked));
+    await using dnsmasq = await startDnsmasq([
+      "--host-record=printer.lan,192.0.2.9",
+      "--local=/lan/",
+      `--server=127.0.0.1#${front.port}`,
+    ]);
+    const upstreams = [{ hostname: "127.0.0.1", port: dnsmasq.port }];
+    using forwarder = createRealForwarder([]);
+    chain = createChain([new ForwardHandler(forwarder)]);
+    forwarder.configure({ upstreams, stubs: [{ zone: "lan", upstreams }] });
+    while (forwarder.status()[0]!.state !== "looping") await systemClock.sleep(10);
+    const said = await output("dig", [...to(front.port), "printer.lan"]);
+    assert.match(said, /status: NOERROR[\s\S]*192\.0\.2\.9/);
+    assert.equal((await forwarder.resolve(question("a.test"))).state, "unreachable");
+    assert.equal(forwarder.status()[1]?.state, "up");
   },
 });

@@ -65,6 +65,8 @@ export class FakeDnsNetwork {
   readonly servers = new Map<string, FakeServer>();
   /** Queries that reached a server: `address:port udp name`, the name in lower case. */
   readonly seen: string[] = [];
+  /** What becomes of TCP connections to servers, by `address:port`, that don't take any. */
+  readonly withoutTcp = new Map<string, "refused" | "dropped">();
   /** What every send fails with, as without a route. */
   noRoute: Error | undefined;
   openSockets = 0;
@@ -104,11 +106,17 @@ export class FakeDnsNetwork {
     };
   };
 
-  readonly connect: Connect = ({ url }) => {
+  readonly connect: Connect = ({ url, signal }) => {
     const { hostname, port } = new URL(url);
     const to = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
     if (this.noRoute !== undefined) return Promise.reject(this.noRoute);
-    if (!this.servers.has(`${to.hostname}:${to.port}`)) {
+    const address = `${to.hostname}:${to.port}`;
+    if (this.withoutTcp.get(address) === "dropped") {
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    }
+    if (this.withoutTcp.has(address) || !this.servers.has(address)) {
       return Promise.reject(new Error("connection refused"));
     }
     this.openSockets++;
@@ -140,5 +148,5 @@ export class FakeDnsNetwork {
 }
 
 function isProbe(seen: string): boolean {
-  return /(udp|tcp) ([0-9a-f]{16}\.[0-9a-f]{16})?$/.test(seen);
+  return /(udp|tcp) ([0-9a-f]{16}\.[0-9a-f]{16}(\..+)?)?$/.test(seen);
 }

@@ -49,10 +49,10 @@ export class CacheHandler implements Handler {
     const key = questionKey(toForwardQuestion(query));
     const found = this.#cache.find(key);
     if (found?.state === "fresh") {
-      if (this.#isDue(found)) void this.#fetch(key, request, next);
+      // Who desires no recursion must not cause one, here and below.
+      if (query.recursionDesired && this.#isDue(found)) void this.#fetch(key, request, next);
       return served(found);
     }
-    // Who desires no recursion must not cause one.
     if (!query.recursionDesired) return next(request);
     if (found === undefined) return this.#fetch(key, request, next);
     const { recheckMs } = this.#options;
@@ -71,8 +71,8 @@ export class CacheHandler implements Handler {
     return this.#singleflight.do(key, async () => {
       const handled = await next(request);
       if (handled.source !== "upstream") {
-        // It says something of the network, not of the name.
-        this.#cache.noteFailure(key);
+        // It says something of the network, not of the name; a refusal just of those who ask.
+        if (handled.answer.rcode === RCODE.SERVFAIL) this.#cache.noteFailure(key);
         return handled;
       }
       return { ...handled, answer: this.#cache.store(key, handled.answer) };

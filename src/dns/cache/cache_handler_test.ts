@@ -199,6 +199,30 @@ Deno.test("CacheHandler renews a popular answer before it ends, once, and no oth
   assert.equal(upstream.asked.filter((name) => name === "rare.example").length, 1);
 });
 
+Deno.test("CacheHandler renews nothing for a question without recursion, and for the next one with it", async () => {
+  const { clock, upstream, ask } = start();
+  upstream.answer = (asked) =>
+    asked.query.recursionDesired ? address("1.1.1.1", 60)(asked) : createFailure(5, "no", 20);
+  for (let i = 0; i < 3; i++) await ask("a.example");
+  await clock.advance(55_000);
+  await ask("a.example", { recursionDesired: false });
+  assert.equal(upstream.asked.length, 1);
+  assert.match(await ask("a.example"), /^cache .* 5 /);
+  assert.equal(upstream.asked.length, 2);
+  await clock.advance(0);
+  assert.match(await ask("a.example"), /^cache .* 60 /);
+});
+
+Deno.test("CacheHandler asks again after a refusal for want of room: it is no failure of name servers", async () => {
+  const { clock, upstream, ask } = start();
+  await ask("a.example");
+  await clock.advance(301_000);
+  upstream.answer = () => createFailure(RCODE.REFUSED, "too many questions are under way");
+  assert.match(await ask("a.example"), /^stale NOERROR EDE3/);
+  upstream.answer = address("2.2.2.2");
+  assert.match(await ask("a.example"), /^upstream .* 2\.2\.2\.2$/);
+});
+
 Deno.test("CacheHandler asks once for many who ask the same", async () => {
   const { clock, upstream, ask } = start();
   upstream.answer = (asked) => clock.sleep(100).then(() => address("1.1.1.1")(asked));

@@ -1,15 +1,24 @@
 import type { Clock } from "../../kernel/clock.ts";
+import { errorMessage } from "../../kernel/errors.ts";
 import { RCODE } from "../wire/rcode.ts";
 import type { ForwardQuestion } from "./forward_question.ts";
-import type { Upstream, UpstreamAnswer } from "./upstream.ts";
+import type { Upstream, UpstreamAnswer, UpstreamState } from "./upstream.ts";
 
 /** What became of a question. */
 export type Landed =
   | { state: "answered"; answer: UpstreamAnswer; upstream: string }
-  /** Nobody can be asked: all are down or lead back to us. */
-  | { state: "unreachable" }
+  /** Nobody can be asked: all are down, lead back to us, or have failed. `why` says that of each. */
+  | { state: "unreachable"; why: string }
   /** Nobody answered in time. */
-  | { state: "late" };
+  | { state: "late"; why: string };
+
+/** What there is to say of an upstream that was not asked. */
+const NOT_ASKED: Record<UpstreamState["state"], string> = {
+  up: "was not asked",
+  suspect: "was not asked",
+  down: "is down",
+  looping: "asks this server",
+};
 
 /** One question on its way to several upstreams, one after the other. */
 export class Flight {
@@ -20,6 +29,8 @@ export class Flight {
   readonly #stop = new AbortController();
   /** Tries by upstream; those that gave all that they can are not in it. */
   readonly #tries: Map<Upstream, number>;
+  /** What the last try of an upstream came to, where that is no answer. */
+  readonly #failures = new Map<Upstream, string>();
   #good: Landed | undefined;
   /** An answer such as SERVFAIL, which another upstream may do better than. */
   #poor: Landed | undefined;
@@ -59,7 +70,8 @@ export class Flight {
         void this.#ask(upstream);
         await this.#wait(upstream, upstream.timeoutMs(tries));
       }
-      return this.#good ?? this.#poor ?? { state: this.#isLate ? "late" : "unreachable" };
+      return this.#good ?? this.#poor ??
+        { state: this.#isLate ? "late" : "unreachable", why: this.#whyNot() };
     } finally {
       cancelTimer();
       this.#stop.abort(new Error("not waited for any more"));
@@ -68,6 +80,13 @@ export class Flight {
 
   #isOver(): boolean {
     return this.#good !== undefined || this.#isLate;
+  }
+
+  /** What is with each upstream: `10.0.0.1:53: did not answer in time; 10.0.0.2:53: is down`. */
+  #whyNot(): string {
+    return this.#upstreams.map((upstream) =>
+      `${upstream.key}: ${this.#failures.get(upstream) ?? NOT_ASKED[upstream.state.state]}`
+    ).join("; ");
   }
 
   /** The upstream to ask now: the one with the fewest tries, of these one that is up, of these the first. */
@@ -93,7 +112,9 @@ export class Flight {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     cancelTimer();
-    if (isSlow || this.#isLate) upstream.failed("no answer in time");
+    if (!isSlow && !this.#isLate) return;
+    upstream.failed("no answer in time");
+    this.#failures.set(upstream, "did not answer in time");
   }
 
   async #ask(upstream: Upstream): Promise<void> {
@@ -106,9 +127,10 @@ export class Flight {
         this.#poor = landed;
         this.#tries.delete(upstream);
       }
-    } catch {
+    } catch (error) {
       // The upstream has taken note of it.
       this.#tries.delete(upstream);
+      if (!this.#stop.signal.aborted) this.#failures.set(upstream, errorMessage(error));
     }
     this.#wake();
   }

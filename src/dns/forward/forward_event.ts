@@ -8,7 +8,14 @@ export type ForwardEvent =
   | { kind: "failed"; upstream: string; why: string }
   /** A packet came that is no reply: `source`, `id`, `question` or `malformed`. */
   | { kind: "ignored"; upstream: string; why: string }
-  | { kind: "state"; upstream: string; from: UpstreamState["state"]; to: UpstreamState["state"] };
+  | {
+    kind: "state";
+    upstream: string;
+    /** The zone, a key, for whose names it is asked. */
+    zone: string;
+    from: UpstreamState["state"];
+    to: UpstreamState["state"];
+  };
 
 /** Takes notice of events; never throws. */
 export type Notice = (event: ForwardEvent) => void;

@@ -29,16 +29,6 @@ const NO_UPSTREAM = createFailure(
   "no name server is configured for it",
   EDE.NO_REACHABLE_AUTHORITY,
 );
-const UNREACHABLE = createFailure(
-  RCODE.SERVFAIL,
-  "no name server can be reached",
-  EDE.NO_REACHABLE_AUTHORITY,
-);
-const LATE = createFailure(
-  RCODE.SERVFAIL,
-  "no name server answered in time",
-  EDE.NO_REACHABLE_AUTHORITY,
-);
 const TOO_LARGE = createFailure(RCODE.SERVFAIL, "the answer is too large");
 
 /** Bytes of records that fit into a message with the longest question. */
@@ -53,16 +43,16 @@ export class ForwardHandler implements Handler {
     this.#forwarder = forwarder;
   }
 
-  handle({ query }: DnsRequest): Handled | Promise<Handled> {
+  handle({ query, client }: DnsRequest): Handled | Promise<Handled> {
     const { name, type } = query;
     if (this.#forwarder.isOwnProbe(name, type)) return RETURNED;
     if (query.class !== CLASS_IN || type === TYPE.AXFR || type === TYPE.IXFR) return NOT_FORWARDED;
     if (!query.recursionDesired) return NOT_RECURSIVE;
-    return this.#forward(query);
+    return this.#forward(query, client?.address);
   }
 
-  async #forward(query: DnsRequest["query"]): Promise<Handled> {
-    return toHandled(query.name, await this.#forwarder.resolve(toForwardQuestion(query)));
+  async #forward(query: DnsRequest["query"], client: string | undefined): Promise<Handled> {
+    return toHandled(query.name, await this.#forwarder.resolve(toForwardQuestion(query), client));
   }
 }
 
@@ -71,9 +61,12 @@ function toHandled(name: string, forwarded: Forwarded): Handled {
     case "answered":
       return toAnswered(name, forwarded);
     case "unreachable":
-      return UNREACHABLE;
     case "late":
-      return LATE;
+      return createFailure(
+        RCODE.SERVFAIL,
+        `no name server answered: ${forwarded.why}`,
+        EDE.NO_REACHABLE_AUTHORITY,
+      );
     case "overloaded":
       return OVERLOADED;
     case "no-upstream":

@@ -3,7 +3,12 @@ import fc from "fast-check";
 import { FUZZ_RUNS } from "../../../tests/testing/arbitraries.ts";
 import { request, shown } from "../../../tests/testing/dns_chain.ts";
 import { dnsMessage, ednsOf, queryPacket } from "../../../tests/testing/dns_messages.ts";
-import { answering, type FakeServer, replyTo } from "../../../tests/testing/fake_dns_network.ts";
+import {
+  answering,
+  type FakeServer,
+  replyTo,
+  silent,
+} from "../../../tests/testing/fake_dns_network.ts";
 import { startForwarder } from "../../../tests/testing/test_forwarder.ts";
 import { AnswerCache } from "../cache/answer_cache.ts";
 import { TTL_BOUNDS } from "../cache/answer_ttl.ts";
@@ -57,6 +62,30 @@ Deno.test("ForwardHandler passes on what an upstream says, its extended error to
   );
 });
 
+Deno.test("ForwardHandler says which name servers did not answer, and why", async () => {
+  const cut: FakeServer = (query) => {
+    const truncated = query.questions[0]!.name.toLowerCase() === "a.example";
+    return [{ bytes: replyTo(query, { truncated }) }];
+  };
+  using test = startForwarder({ "10.0.0.1": cut, "10.0.0.2": silent });
+  test.network.withoutTcp.set("10.0.0.1:53", "refused");
+  const chain = createChain([new ForwardHandler(test.forwarder)]);
+  const why = async () => {
+    const handled = Promise.resolve(chain(request("a.example")));
+    await test.clock.advance(5_000);
+    const { answer, why } = await handled;
+    assert.deepEqual(answer.extendedError, { code: 22, text: why });
+    return why;
+  };
+  const [first, second] = [
+    "10.0.0.1:53: TCP: connection refused",
+    "10.0.0.2:53: did not answer in time",
+  ];
+  assert.equal(await why(), `no name server answered: ${first}; ${second}`);
+  await test.clock.advance(5_000);
+  assert.equal(await why(), `no name server answered: ${first}; 10.0.0.2:53: is down`);
+});
+
 Deno.test("ForwardHandler says why there is no answer", async () => {
   using late = start(() => [], { deadlineMs: 900 });
   assert.equal(await late.ask(), "none SERVFAIL EDE22");
@@ -64,6 +93,30 @@ Deno.test("ForwardHandler says why there is no answer", async () => {
   assert.equal(await full.ask(), "none REFUSED EDE0");
   full.forwarder.configure({ upstreams: [], stubs: [] });
   assert.equal(await full.ask(), "none SERVFAIL EDE22");
+});
+
+Deno.test("a client that asks for many slow names is refused beyond its share, and others get through", async () => {
+  const slow: FakeServer = (query, transport) =>
+    query.questions[0]!.name.toLowerCase().endsWith(".slow")
+      ? []
+      : answering("1.1.1.1")(query, transport);
+  using test = start(slow, { maxConcurrent: 100 });
+  const ask = (address: string, name: string) => {
+    const asked = { ...request(name), client: { address, port: 4_000 } };
+    return Promise.resolve(test.cached(asked)).then((handled) => shown(asked, handled));
+  };
+  const hog = Array.from({ length: 200 }, (_, i) => ask("10.42.0.66", `${i}.slow`));
+  await test.clock.advance(0);
+  assert.equal(test.forwarder.flights, 25);
+  assert.match(await ask("10.42.0.9", "a.example"), /^upstream NOERROR/);
+  assert.equal(await ask("10.42.0.66", "b.example"), "none REFUSED EDE0");
+  await test.clock.advance(10_000);
+  const said = Map.groupBy(await Promise.all(hog), (each) => each);
+  assert.deepEqual([...said].map(([each, { length }]) => `${length} ${each}`), [
+    "25 none SERVFAIL EDE22",
+    "175 none REFUSED EDE0",
+  ]);
+  assert.match(await ask("10.42.0.66", "c.example"), /^upstream NOERROR/);
 });
 
 Deno.test("S43 an answer that grows beyond 64 KiB, as its names may not be compressed, is SERVFAIL", async () => {

@@ -1,5 +1,6 @@
 import { type Endpoint, formatHostPort } from "../../config/scalars.ts";
 import { Singleflight } from "../../kernel/singleflight.ts";
+import { ClientShares } from "./client_shares.ts";
 import { Flight, type Landed } from "./flight.ts";
 import { type ForwardQuestion, questionKey } from "./forward_question.ts";
 import { LoopProbes } from "./loop_probes.ts";
@@ -8,7 +9,7 @@ import { Upstream, type UpstreamPorts, type UpstreamState } from "./upstream.ts"
 
 /** How questions are forwarded; times in ms. */
 export interface ForwarderOptions {
-  /** Questions under way at a time. */
+  /** Questions under way at a time; of one client: see {@linkcode ClientShares}. */
   maxConcurrent: number;
   /** The longest that a question takes. */
   deadlineMs: number;
@@ -30,6 +31,8 @@ export type Forwarded = Landed | { state: "overloaded" } | { state: "no-upstream
 /** An upstream as `status` shows it. */
 export interface UpstreamStatus {
   upstream: string;
+  /** The stub domain for whose names it is asked; unset where it is asked for all others. */
+  zone?: string;
   state: UpstreamState["state"];
   /** Smoothed ms of a round trip. */
   roundTripMs?: number;
@@ -45,6 +48,8 @@ export class Forwarder implements Disposable {
   readonly #probes: LoopProbes;
   readonly #singleflight = new Singleflight<Forwarded>();
   readonly #flights = new Set<Flight>();
+  readonly #shares: ClientShares;
+  /** By zone and address: who leads back to us for the names of one zone may be right for those of another. */
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
   #routes = new RouteTable<readonly Upstream[]>([]);
 
@@ -55,30 +60,36 @@ export class Forwarder implements Disposable {
     this.#options = { ...FORWARDER_DEFAULTS, ...options };
     this.#ports = ports;
     this.#probes = new LoopProbes(ports.random);
+    this.#shares = new ClientShares(this.#options.maxConcurrent);
   }
 
   /** Says who is asked for what. Upstreams that are in it already keep what is known of them. */
   configure({ upstreams, stubs }: Routes): void {
     const former = this.#upstreams;
     const all = new Map<string, Upstream>();
-    const toUpstream = (address: Endpoint): Upstream => {
-      const key = formatHostPort(address);
-      const upstream = all.get(key) ?? former.get(key) ?? this.#create(address);
+    const toUpstream = (zone: string, address: Endpoint): Upstream => {
+      const key = `${zone} ${formatHostPort(address)}`;
+      const upstream = all.get(key) ?? former.get(key) ?? this.#create(zone, address);
       all.set(key, upstream);
       return upstream;
     };
-    this.#routes = new RouteTable([
-      { zone: "", target: upstreams.map(toUpstream) },
-      ...stubs.map(({ zone, upstreams }) => ({ zone, target: upstreams.map(toUpstream) })),
-    ]);
+    const routes = [{ zone: "", upstreams }, ...stubs].map(({ zone, upstreams }) => ({
+      zone,
+      target: upstreams.map((address) => toUpstream(zone, address)),
+    }));
+    this.#routes = new RouteTable(routes);
     this.#upstreams = all;
     for (const [key, upstream] of former) if (!all.has(key)) upstream[Symbol.dispose]();
     for (const [key, upstream] of all) if (!former.has(key)) void upstream.checkLoop();
   }
 
-  /** Asks; never rejects. */
-  resolve(question: ForwardQuestion): Promise<Forwarded> {
-    return this.#singleflight.do(questionKey(question), () => this.#fly(question));
+  /**
+   * Asks; never rejects.
+   *
+   * @param client IP address of who wants to know; undefined for the agent itself
+   */
+  resolve(question: ForwardQuestion, client?: string): Promise<Forwarded> {
+    return this.#singleflight.do(questionKey(question), () => this.#fly(question, client));
   }
 
   /** Whether a client's question is a probe of ours: the upstream that it went to leads back to us. */
@@ -102,8 +113,9 @@ export class Forwarder implements Disposable {
   }
 
   status(): UpstreamStatus[] {
-    return [...this.#upstreams].map(([upstream, { state: { state }, roundTripMs }]) => ({
-      upstream,
+    return [...this.#upstreams.values()].map(({ key, zone, state: { state }, roundTripMs }) => ({
+      upstream: key,
+      ...(zone !== "" && { zone }),
       state,
       ...(roundTripMs !== undefined && { roundTripMs: Math.round(roundTripMs) }),
     }));
@@ -115,9 +127,9 @@ export class Forwarder implements Disposable {
     for (const flight of this.#flights) flight.cancel();
   }
 
-  #create(address: Endpoint): Upstream {
+  #create(zone: string, address: Endpoint): Upstream {
     const { minTimeoutMs: minMs, maxTimeoutMs: maxMs } = this.#options;
-    return new Upstream(address, { minMs, maxMs }, {
+    return new Upstream(zone, address, { minMs, maxMs }, {
       ...this.#ports,
       probes: this.#probes,
       changed: () => {
@@ -126,16 +138,18 @@ export class Forwarder implements Disposable {
     });
   }
 
-  async #fly(question: ForwardQuestion): Promise<Forwarded> {
+  async #fly(question: ForwardQuestion, client: string | undefined): Promise<Forwarded> {
     const upstreams = this.#routes.find(question.name) ?? [];
     if (upstreams.length === 0) return { state: "no-upstream" };
     if (this.#flights.size >= this.#options.maxConcurrent) return { state: "overloaded" };
+    if (client !== undefined && !this.#shares.take(client)) return { state: "overloaded" };
     const flight = new Flight(question, upstreams, this.#ports.clock);
     this.#flights.add(flight);
     try {
       return await flight.run(this.#options.deadlineMs);
     } finally {
       this.#flights.delete(flight);
+      if (client !== undefined) this.#shares.give(client);
     }
   }
 }

@@ -12,6 +12,7 @@ import {
   stateOf,
   type TestForwarder,
 } from "../../../tests/testing/test_forwarder.ts";
+import { TYPE } from "../wire/record_type.ts";
 import type { Forwarded } from "./forwarder.ts";
 
 /** The first address of an answer, or its state. */
@@ -134,6 +135,22 @@ Deno.test("S42 without a route the answer comes at once, and hurry() finds the w
   assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
 });
 
+Deno.test("S42 upstreams that nobody can reach from the start on are down before anybody asks", async () => {
+  using test = startForwarder({ "10.0.0.1": silent, "10.0.0.2": silent });
+  await test.clock.advance(6_000);
+  assert.deepEqual(test.forwarder.status().map(({ state }) => state), ["down", "down"]);
+  assert.equal(await stateOf(test.clock, test.forwarder.resolve(question("a"))), "unreachable");
+});
+
+Deno.test("an upstream that answers no probe for loops is used on", async () => {
+  const server: FakeServer = (query, transport) =>
+    query.questions[0]!.type === TYPE.HINFO ? [] : answering("1.1.1.1")(query, transport);
+  using test = startForwarder({ "10.0.0.1": server });
+  await test.clock.advance(6_000);
+  assert.deepEqual(test.states(), ["10.0.0.1:53 up>suspect", "10.0.0.1:53 suspect>up"]);
+  assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
+});
+
 Deno.test("S42 doubt() finds out that upstreams are gone before anybody asks, or that they are not", async () => {
   let alive = true;
   const server: FakeServer = (query) => alive ? answering("1.1.1.1", 20)(query, "udp") : [];
@@ -179,8 +196,7 @@ Deno.test("S45 a forwarding loop never stops the server: the upstream is left ou
     if (test.forwarder.isOwnProbe(name.toLowerCase(), type)) {
       return [{ bytes: replyTo(query, { rcode: 5 }) }];
     }
-    const { questions: [asked] } = query;
-    void test.forwarder.resolve(question(asked!.name.toLowerCase(), asked!.type));
+    queueMicrotask(() => void test.forwarder.resolve(question(name.toLowerCase(), type)));
     return [];
   };
   using test: TestForwarder = startForwarder({
@@ -215,6 +231,61 @@ Deno.test("S45 a loop is found at the start, before any question", async () => {
   await test.clock.advance(0);
   assert.deepEqual(test.states(), ["10.0.0.1:53 up>looping"]);
   assert.equal(await stateOf(test.clock, test.forwarder.resolve(question("a"))), "unreachable");
+});
+
+/** A name server that knows `lan` and asks us for all else, as a dnsmasq of the host may. */
+function knowingLan(isOwnProbe: (name: string, type: number) => boolean): FakeServer {
+  return (query, transport) => {
+    const { name, type } = query.questions[0]!;
+    if (name.toLowerCase().endsWith("lan")) return answering("192.168.0.9")(query, transport);
+    isOwnProbe(name.toLowerCase(), type);
+    return [];
+  };
+}
+
+Deno.test("S45 a stub domain's own server is asked although it leads back to us for all other names", async () => {
+  using test: TestForwarder = startForwarder({});
+  test.network.servers.set(
+    "10.0.0.1:53",
+    knowingLan((name, type) => test.forwarder.isOwnProbe(name, type)),
+  );
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams, stubs: [{ zone: "lan", upstreams }] });
+  assert.equal(await ask(test, "printer.lan", 2_000), "192.168.0.9 udp");
+  assert.equal(await ask(test, "a.example"), "unreachable");
+  // Nor does what becomes of other names say whether it lives.
+  test.forwarder.doubt();
+  await test.clock.advance(700_000);
+  assert.equal(await ask(test, "scanner.lan"), "192.168.0.9 udp");
+  await test.clock.advance(10_000);
+  assert.deepEqual(test.forwarder.status(), [
+    { upstream: "10.0.0.1:53", state: "looping" },
+    { upstream: "10.0.0.1:53", zone: "lan", state: "up", roundTripMs: 0 },
+  ]);
+});
+
+Deno.test("S45 a stub domain's server that asks us for its names is left out for them alone", async () => {
+  const server: FakeServer = (query, transport) => {
+    const { name, type } = query.questions[0]!;
+    const isLan = name.toLowerCase().endsWith("lan");
+    if (isLan) test.forwarder.isOwnProbe(name.toLowerCase(), type);
+    return isLan ? [] : answering("1.1.1.1")(query, transport);
+  };
+  using test: TestForwarder = startForwarder({ "10.0.0.1": server });
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams, stubs: [{ zone: "lan", upstreams }] });
+  assert.equal(await ask(test, "printer.lan", 1_000), "unreachable");
+  assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
+  assert.deepEqual(test.states(), ["10.0.0.1:53 up>looping"]);
+});
+
+Deno.test("a stub domain whose name leaves no room for a probe is asked all the same", async () => {
+  using test = startForwarder({ "10.0.0.1": answering("1.1.1.1") });
+  const zone = Array.from({ length: 4 }, () => "x".repeat(60)).join(".");
+  const upstreams = [{ hostname: "10.0.0.1", port: 53 }];
+  test.forwarder.configure({ upstreams: [], stubs: [{ zone, upstreams }] });
+  assert.equal(await ask(test, `a.${zone}`, 3_600_000), "1.1.1.1 udp");
+  assert.equal(await ask(test, `b.${zone}`, 10_000), "1.1.1.1 udp");
 });
 
 Deno.test("configure() keeps what is known of upstreams that stay", async () => {

@@ -9,6 +9,8 @@ import { chooseNameservers, parseResolvConf } from "./resolv_conf.ts";
 export interface Resolvers {
   /** IP addresses. */
   nameservers: string[];
+  /** Those that the files name besides, and that must not be asked: stubs of this host, and addresses of ours. */
+  leftOut: string[];
   /** Keys of names. */
   search: string[];
 }
@@ -47,7 +49,7 @@ export class HostResolvers {
     const { fs } = this.#ports;
     const texts = await Promise.all(this.#paths.map((path) => fs.readText(path).catch(() => "")));
     return {
-      nameservers: chooseNameservers(texts, this.#ours),
+      ...chooseNameservers(texts, this.#ours),
       search: parseResolvConf(texts[0] ?? "").search,
     };
   }

@@ -26,8 +26,16 @@ Deno.test("HostResolvers reads name servers from behind a stub, and the search l
     [ETC]: "nameserver 127.0.0.53\nsearch corp.example\n",
     [SYSTEMD]: "nameserver 169.254.20.10\nnameserver 10.0.0.1\nsearch other.example\n",
   });
-  assert.deepEqual(await resolvers.read(), { nameservers: ["10.0.0.1"], search: ["corp.example"] });
-  assert.deepEqual(await start({}).resolvers.read(), { nameservers: [], search: [] });
+  assert.deepEqual(await resolvers.read(), {
+    nameservers: ["10.0.0.1"],
+    leftOut: ["127.0.0.53", "169.254.20.10"],
+    search: ["corp.example"],
+  });
+  assert.deepEqual(await start({}).resolvers.read(), {
+    nameservers: [],
+    leftOut: [],
+    search: [],
+  });
 });
 
 Deno.test("HostResolvers tells of changes, at once where they are seen, and keeps what it has while a file is empty", async () => {

@@ -13,9 +13,13 @@ export class LoopProbes {
     this.#random = random;
   }
 
-  /** Makes a name up and calls `onReturn` if it comes back while the probe is not disposed. */
-  start(onReturn: () => void): Disposable & { name: string } {
-    const name = `${hex(this.#random(8))}.${hex(this.#random(8))}`;
+  /**
+   * Makes a name in `zone` (a key) up, for who is asked for others does not matter, and calls `onReturn` if it
+   * comes back while the probe is not disposed.
+   */
+  start(zone: string, onReturn: () => void): Disposable & { name: string } {
+    const labels = `${hex(this.#random(8))}.${hex(this.#random(8))}`;
+    const name = zone === "" ? labels : `${labels}.${zone}`;
     this.#waiting.set(name, onReturn);
     return { name, [Symbol.dispose]: () => void this.#waiting.delete(name) };
   }

@@ -1,5 +1,11 @@
-import { createMessage, decodeMessage, encodeMessage, type Message } from "../wire/message.ts";
-import { nameKey } from "../wire/name.ts";
+import {
+  createMessage,
+  decodeMessage,
+  encodeMessage,
+  HEADER_BYTES,
+  type Message,
+} from "../wire/message.ts";
+import { nameKey, readName } from "../wire/name.ts";
 import { RCODE } from "../wire/rcode.ts";
 import { CLASS_IN } from "../wire/record_type.ts";
 import { MAX_UDP_BYTES } from "../wire/reply.ts";
@@ -20,8 +26,10 @@ export interface Dialect {
 export interface OutgoingQuery {
   packet: Uint8Array<ArrayBuffer>;
   id: number;
-  /** The name as it stands in the packet, letters at random in upper and lower case. */
+  /** The name as it stands in the packet. */
   spelling: string;
+  /** Its letters are in upper and lower case at random, and a reply must have them so. */
+  mixedCase: boolean;
   type: number;
 }
 
@@ -42,7 +50,7 @@ export function createOutgoing(
     questions: [{ name: spelling, type, class: CLASS_IN }],
     edns: edns ? { udpSizeBytes: MAX_UDP_BYTES, version: 0, dnssecOk, options: [] } : undefined,
   }));
-  return { packet, id, spelling, type };
+  return { packet, id, spelling, mixedCase, type };
 }
 
 function spellAtRandom(name: string, random: RandomBytes): string {
@@ -58,6 +66,8 @@ export type Match =
   | { state: "respelled"; message: Message }
   /** The upstream does not understand EDNS, and says so without the question. */
   | { state: "not-understood" }
+  /** It begins as the reply does, spelling and all, but can't be read to its end: it was cut (RFC 2181 9). */
+  | { state: "cut" }
   | { state: "other"; why: "malformed" | "id" | "question" };
 
 /** Looks whether a packet from the upstream's address answers the query. Never throws. */
@@ -70,7 +80,7 @@ export function matchReply(query: OutgoingQuery, bytes: Uint8Array): Match {
     message = decodeMessage(bytes);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return { state: "other", why: "malformed" };
+    return beginsAsReply(query, bytes) ? { state: "cut" } : { state: "other", why: "malformed" };
   }
   if (!message.response || message.opcode !== 0) return { state: "other", why: "malformed" };
   const [asked, ...more] = message.questions;
@@ -78,7 +88,26 @@ export function matchReply(query: OutgoingQuery, bytes: Uint8Array): Match {
   const same = asked !== undefined && more.length === 0 && asked.type === query.type &&
     asked.class === CLASS_IN && nameKey(asked.name) === nameKey(query.spelling);
   if (!same) return { state: "other", why: "question" };
-  return { state: asked.name === query.spelling ? "reply" : "respelled", message };
+  return { state: isSpelledAs(query, asked.name) ? "reply" : "respelled", message };
+}
+
+/** Whether the header and the question of a packet are those of a reply to the query, whatever follows. */
+function beginsAsReply(query: OutgoingQuery, bytes: Uint8Array): boolean {
+  const uint16 = (at: number) => bytes[at]! << 8 | bytes[at + 1]!;
+  // QR is set, and the opcode 0.
+  if (bytes.length < HEADER_BYTES || (bytes[2]! & 0xf8) !== 0x80 || uint16(4) !== 1) return false;
+  try {
+    const { name, end } = readName(bytes, HEADER_BYTES, "text");
+    return end + 4 <= bytes.length && isSpelledAs(query, name) && uint16(end) === query.type &&
+      uint16(end + 2) === CLASS_IN;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return false;
+  }
+}
+
+function isSpelledAs({ spelling, mixedCase }: OutgoingQuery, name: string): boolean {
+  return mixedCase ? name === spelling : nameKey(name) === nameKey(spelling);
 }
 
 /** Whether a reply may only mean that EDNS is not understood (RFC 6891 7). */

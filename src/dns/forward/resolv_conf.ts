@@ -40,19 +40,26 @@ function readDomain(text: string): string[] {
 
 /**
  * The name servers of the first file that names any that can be asked: never a loopback address, behind
- * which is systemd-resolved's stub or another that may well ask us, and never an address of ours.
+ * which is systemd-resolved's stub or another that may well ask us, and never an address of ours. Those
+ * that it passed over are `leftOut`.
  *
  * @param texts the kubelet's `resolvConf` first, then where the real servers may be, such as
  * `/run/systemd/resolve/resolv.conf`
  */
-export function chooseNameservers(texts: readonly string[], ours: readonly string[]): string[] {
+export function chooseNameservers(
+  texts: readonly string[],
+  ours: readonly string[],
+): { nameservers: string[]; leftOut: string[] } {
   const own = new Set(ours.map((address) => formatIp(parseIp(address) ?? [])));
+  const leftOut = new Set<string>();
   for (const text of texts) {
-    const usable = parseResolvConf(text).nameservers
-      .filter((address) => !isOfThisHost(address) && !own.has(address));
-    if (usable.length > 0) return [...new Set(usable)];
+    const nameservers = new Set<string>();
+    for (const address of parseResolvConf(text).nameservers) {
+      (isOfThisHost(address) || own.has(address) ? leftOut : nameservers).add(address);
+    }
+    if (nameservers.size > 0) return { nameservers: [...nameservers], leftOut: [...leftOut] };
   }
-  return [];
+  return { nameservers: [], leftOut: [...leftOut] };
 }
 
 function isOfThisHost(address: string): boolean {

@@ -32,5 +32,13 @@ Deno.test.each([
   },
   { name: "each once", texts: ["nameserver 10.0.0.1\nnameserver 10.0.0.1"], want: ["10.0.0.1"] },
 ])("chooseNameservers() takes $name", ({ texts, want }) => {
-  assert.deepEqual(chooseNameservers(texts, ["169.254.20.10", "fd00::1"]), want);
+  assert.deepEqual(chooseNameservers(texts, ["169.254.20.10", "fd00::1"]).nameservers, want);
+});
+
+Deno.test("chooseNameservers() says what it left out, each once", () => {
+  const texts = [STUB, "nameserver 127.0.0.1\nnameserver 169.254.20.10", STUB];
+  assert.deepEqual(chooseNameservers(texts, ["169.254.20.10"]), {
+    nameservers: [],
+    leftOut: ["127.0.0.53", "127.0.0.1", "169.254.20.10"],
+  });
 });

@@ -69,7 +69,8 @@ export class TcpConnections implements Disposable {
       for (let strangers = 0; strangers < MAX_STRANGERS; strangers++) {
         const match = matchReply(query, await frames.read());
         if (match.state === "other") continue;
-        this.#keep(frames);
+        if (match.state === "cut") frames.close();
+        else this.#keep(frames);
         return match;
       }
       throw new Error("it answers something else");

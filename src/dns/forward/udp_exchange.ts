@@ -13,7 +13,7 @@ export type BindUdp = (
 /** How an exchange over UDP ended. */
 export type UdpReply =
   | { state: "reply"; message: Message }
-  /** Only TCP can tell: the reply does not fit, keeps no spelling, or somebody sends others (RFC 5452). */
+  /** Only TCP can tell: the reply did not fit, keeps no spelling, or somebody sends others (RFC 5452). */
   | { state: "use-tcp"; why: "truncated" | "respelled" | "spoofed" }
   | { state: "not-understood" };
 
@@ -60,6 +60,8 @@ export async function askUdp(
         return resolve({ state: "use-tcp", why: "respelled" });
       case "not-understood":
         return resolve(match);
+      case "cut":
+        return resolve({ state: "use-tcp", why: "truncated" });
       case "other":
         return ignore(match.why);
       default:

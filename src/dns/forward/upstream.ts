@@ -51,14 +51,17 @@ const LOOP_CHECK_MS = 600_000;
 /** How long a probe may take to come back, ms. */
 const LOOP_PROBE_MS = 2_000;
 
-/** What resolvers answer from memory, and what CoreDNS asks: the name servers of the root. */
-const ALIVE = { name: "", type: TYPE.NS, dnssecOk: false, checkingDisabled: false };
-
-/** One name server that others are asked through, and its health. Probes are sent only after a failure. */
+/**
+ * One name server that is asked for the names of one zone, and its health. Probes are sent only after a failure,
+ * and for names of the zone: what becomes of others, it may ask us.
+ */
 export class Upstream implements Disposable {
-  readonly address: Endpoint;
   /** `host:port`. */
   readonly key: string;
+  /** A key; "" for the root. */
+  readonly zone: string;
+  /** What resolvers answer from memory, and what CoreDNS asks for the root: the name servers of the zone. */
+  readonly #alive: ForwardQuestion;
   readonly #asking: Asking;
   readonly #clock: Clock;
   readonly #notice: Notice;
@@ -71,9 +74,10 @@ export class Upstream implements Disposable {
   /** Monotonic ms of the last look whether it leads back to us. */
   #loopCheckMs = -Infinity;
 
-  constructor(address: Endpoint, bounds: TimeoutBounds, ports: UpstreamPorts) {
-    this.address = address;
+  constructor(zone: string, address: Endpoint, bounds: TimeoutBounds, ports: UpstreamPorts) {
     this.key = formatHostPort(address);
+    this.zone = zone;
+    this.#alive = { name: zone, type: TYPE.NS, dnssecOk: false, checkingDisabled: false };
     this.#ports = ports;
     this.#clock = ports.clock;
     this.#notice = ports.notice;
@@ -111,9 +115,9 @@ export class Upstream implements Disposable {
     const startMs = this.#clock.monotonic();
     if (startMs - this.#loopCheckMs > LOOP_CHECK_MS) void this.checkLoop();
     try {
-      const { message, transport } = await this.#asking.ask(question, signal, () => {
+      const { message, transport } = await this.#asking.ask(question, signal, (ms) => {
         // It lives, also if what follows over TCP does not work.
-        this.#roundTrip.observe(this.#clock.monotonic() - startMs);
+        this.#roundTrip.observe(ms);
         this.#isAlive();
       });
       const ms = this.#clock.monotonic() - startMs;
@@ -155,15 +159,19 @@ export class Upstream implements Disposable {
     if (this.#stop.signal.aborted) return "silent";
     this.#loopCheckMs = this.#clock.monotonic();
     let returned = false;
-    using probe = this.#ports.probes.start(() => {
+    using probe = this.#ports.probes.start(this.zone, () => {
       returned = true;
       if (this.#state.state === "looping") return;
       this.#set({ state: "looping", sinceMs: this.#clock.monotonic() });
       void this.#recover();
     });
-    const question = { ...ALIVE, name: probe.name, type: TYPE.HINFO };
+    const question = { ...this.#alive, name: probe.name, type: TYPE.HINFO };
     const answered = await this.#probe(question, LOOP_PROBE_MS);
-    return returned ? "returned" : answered ? "answered" : "silent";
+    if (returned) return "returned";
+    if (answered) return "answered";
+    // After a start without a network no client should be the one to find that out.
+    if (this.#state.state === "up") this.doubt();
+    return "silent";
   }
 
   [Symbol.dispose](): void {
@@ -175,7 +183,7 @@ export class Upstream implements Disposable {
     const [from, to] = [this.#state.state, state.state];
     this.#state = state;
     if (from === to) return;
-    this.#notice({ kind: "state", upstream: this.key, from, to });
+    this.#notice({ kind: "state", upstream: this.key, zone: this.zone, from, to });
     this.#ports.changed();
   }
 
@@ -205,7 +213,7 @@ export class Upstream implements Disposable {
       // What is down may be far away as well: it gets the longest time.
       const tries = this.isUsable ? 0 : failures;
       const timeoutMs = Math.max(MIN_PROBE_MS, this.#roundTrip.timeoutMs(tries));
-      if (await this.#probe(ALIVE, timeoutMs)) this.#isAlive();
+      if (await this.#probe(this.#alive, timeoutMs)) this.#isAlive();
       else if (++failures >= PROBES_TO_DOWN && this.isUsable) this.#setDown();
     }
     this.#isProbing = false;
@@ -221,11 +229,8 @@ export class Upstream implements Disposable {
     const stop = () => late.abort(new Error("no answer in time"));
     const cancel = this.#clock.timer(timeoutMs, stop);
     this.#stop.signal.addEventListener("abort", stop, { once: true });
-    const startMs = this.#clock.monotonic();
     try {
-      await this.#asking.ask(question, late.signal, () => {
-        this.#roundTrip.observe(this.#clock.monotonic() - startMs);
-      });
+      await this.#asking.ask(question, late.signal, (ms) => this.#roundTrip.observe(ms));
       return true;
     } catch {
       return false;
