@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fakeNode } from "../../../tests/testing/ipam_node.ts";
+import { RESULT_FOLDERS } from "./ipam_paths.ts";
 
 const hold = (pod: string) => `edge-agent-hold\r\n${pod}`;
 
@@ -63,14 +64,18 @@ Deno.test("ADD leaves an address to a container of a namesake that still lives",
   assert.deepEqual((await node.add("default/web-0", { uid: "new" }))?.ips, ["10.244.1.3"]);
 });
 
-Deno.test("ADD finds the addresses of pods older than the agent in libcni's cache", async () => {
-  const { node, exec } = fakeNode();
-  await node.put("10.244.1.77", "old\r\neth0");
-  const ips = [{ version: "4", address: "10.244.1.77/24" }];
-  await node.cache("default/web-0", "old", JSON.stringify({ ips }));
-  assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.77"]);
-  assert.deepEqual(exec.runs, ["ADD c1"]);
-});
+Deno.test.each(RESULT_FOLDERS)(
+  "ADD finds the addresses of pods older than the agent in libcni's cache %s",
+  async (folder) => {
+    const { node, exec } = fakeNode();
+    node.results = folder;
+    await node.put("10.244.1.77", "old\r\neth0");
+    const ips = [{ version: "4", address: "10.244.1.77/24" }];
+    await node.cache("default/web-0", "old", JSON.stringify({ ips }));
+    assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.77"]);
+    assert.deepEqual(exec.runs, ["ADD c1"]);
+  },
+);
 
 Deno.test("ADD asks the saved network when nothing else knows the pod", async () => {
   const { node, fs } = fakeNode();
