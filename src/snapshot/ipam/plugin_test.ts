@@ -237,6 +237,22 @@ Deno.test("ADD that host-local does not survive leaves nothing of it", async () 
   assert.deepEqual(await node.store(), { "10.244.1.2": hold("default/web-0") });
 });
 
+Deno.test.each(["absent", "killed before"] as const)(
+  "ADD that fails as host-local is %s holds the pod's address again, though DEL fails as well",
+  async (fault) => {
+    const { node, exec } = fakeNode();
+    const first = await node.add("default/web-0");
+    await node.del("default/web-0", first!.id);
+    exec.fault = () => fault;
+    const { code, stdout } = await node.call("ADD", "default/web-0", "c9");
+    assert.deepEqual([code, JSON.parse(stdout).code], [1, 999]);
+    assert.deepEqual(await node.store(), { "10.244.1.2": hold("default/web-0") });
+    exec.fault = () => undefined;
+    await node.add("default/other");
+    assert.deepEqual((await node.add("default/web-0"))?.ips, first?.ips);
+  },
+);
+
 Deno.test("ADD succeeds when its record can't be kept", async () => {
   const { node, fs } = fakeNode();
   fs.fault = (op, path) =>
