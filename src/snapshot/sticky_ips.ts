@@ -11,6 +11,7 @@ import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/ins
 import type { IpamPorts } from "./ipam/ipam_network.ts";
 import { ipamPaths } from "./ipam/ipam_paths.ts";
 import { type CollectedOrphans, collectOrphans } from "./ipam/orphans.ts";
+import { findRuntimeSign } from "./ipam/runtime_sign.ts";
 import type { ScratchCount } from "./ipam/scratch.ts";
 import type { Program } from "./ipam/shim.ts";
 
@@ -22,17 +23,6 @@ export interface StickyIpsPorts {
   /** How container runtimes start the agent. */
   program: Program;
 }
-
-/**
- * Where container runtimes listen: there from their start to the next boot. Not cri-dockerd's nor docker's own
- * sockets, on which systemd listens long before they run: neither starts a pod without a containerd.
- */
-const RUNTIME_SOCKETS = [
-  "/run/containerd/containerd.sock",
-  "/run/docker/containerd/containerd.sock",
-  "/run/crio/crio.sock",
-  "/run/k3s/containerd/containerd.sock",
-];
 
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
 const RECORD_TTL_MS = 30 * 86_400_000;
@@ -159,11 +149,8 @@ export class StickyIps {
   }
 
   async #refuseBesideRuntime(): Promise<void> {
-    for (const path of RUNTIME_SOCKETS) {
-      if (await this.#ports.fs.exists(path)) {
-        throw new UnavailableError(`a container runtime runs (${path})`);
-      }
-    }
+    const sign = await findRuntimeSign(this.#ports.fs);
+    if (sign !== undefined) throw new UnavailableError(`a container runtime runs (${sign})`);
   }
 
   /** Gives the node back to flannel's own config and host-local. */

@@ -65,11 +65,27 @@ Deno.test("collectOrphans() frees nothing when a container runtime starts while 
   assert.equal(await fs.readText(`${STORE}/10.244.1.9`), "new\r\neth0");
 });
 
-Deno.test("collectOrphans() is not kept from it by a socket that systemd listens on", async () => {
-  const { start } = stockNode({
-    "/run/cri-dockerd.sock": "",
-    [`${STORE}/10.244.1.9`]: "gone\r\neth0",
+const UUID = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+Deno.test.each([
+  { name: "k0s' containerd", path: "/run/k0s/containerd.sock" },
+  { name: "microk8s' containerd", path: "/var/snap/microk8s/common/run/containerd.sock" },
+  { name: "a sandbox of any containerd", path: `/run/netns/cni-${UUID}` },
+  { name: "a sandbox of CRI-O", path: `/run/netns/${UUID}` },
+])("collectOrphans() frees nothing beside $name", async ({ path }) => {
+  const { fs, start } = stockNode({ [path]: "", [`${STORE}/10.244.1.9`]: "new\r\neth0" });
+  await assert.rejects(start().collectOrphans(), {
+    message: `a container runtime runs (${path})`,
   });
+  assert.ok(await fs.exists(`${STORE}/10.244.1.9`));
+});
+
+Deno.test.each([
+  { name: "a socket that systemd listens on", path: "/run/cri-dockerd.sock" },
+  { name: "an administrator's namespace", path: "/run/netns/mgmt" },
+  { name: "a container of podman", path: `/run/netns/netns-${UUID}` },
+])("collectOrphans() is not kept from it by $name", async ({ path }) => {
+  const { start } = stockNode({ [path]: "", [`${STORE}/10.244.1.9`]: "gone\r\neth0" });
   const collected = await start().collectOrphans();
   assert.equal("freed" in collected && collected.freed, 1);
 });
