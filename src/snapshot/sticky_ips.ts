@@ -31,7 +31,8 @@ const RECORD_TTL_MS = 30 * 86_400_000;
 export type StickyIpsState =
   | { state: "off" }
   | { state: "waiting"; why: string }
-  | { state: "installed"; file: string; network: string }
+  /** `torn`: what a power cut left of flannel's own config, which flannel writes again. Ours says what it said. */
+  | { state: "installed"; file: string; network: string; torn?: string }
   /** Pods get any address, as without the agent. */
   | { state: "refused"; why: string };
 
@@ -85,8 +86,12 @@ export class StickyIps {
     } catch (error) {
       this.#state = { state: "refused", why: errorMessage(error) };
     }
-    if (this.#state.state === "refused" && JSON.stringify(this.#state) !== former) {
+    if (JSON.stringify(this.#state) === former) return;
+    if (this.#state.state === "refused") {
       logger.warn("pods can not keep their addresses", { why: this.#state.why });
+    } else if (this.#state.state === "installed" && this.#state.torn !== undefined) {
+      const { file, torn } = this.#state;
+      logger.warn("flannel's CNI config can not be read: ours is used as it is", { file, torn });
     }
   }
 
@@ -167,7 +172,10 @@ function toState(outcome: ConflistOutcome): StickyIpsState {
     case "absent":
       return outcome.file === undefined || outcome.network === undefined
         ? { state: "waiting", why: "flannel's CNI config is not there yet" }
-        : { state: "installed", file: outcome.file, network: outcome.network.name };
+        : {
+          ...{ state: "installed", file: outcome.file, network: outcome.network.name },
+          ...(outcome.torn && { torn: outcome.torn }),
+        };
     case "refused":
       return { state: "refused", why: outcome.reason };
     default:

@@ -90,6 +90,24 @@ Deno.test.each([
   assert.equal("freed" in collected && collected.freed, 1);
 });
 
+Deno.test("collectOrphans() works in the boot after a power cut that left flannel's config empty", async () => {
+  const { fs, start } = stockNode({ [`${STORE}/10.244.1.9`]: "gone\r\neth0" });
+  await start().reconcile();
+  await fs.writeAtomic("/etc/cni/net.d/10-flannel.conflist", "", 0o644);
+  const sticky = start();
+  const collected = await sticky.collectOrphans();
+  assert.equal("freed" in collected && collected.freed, 1);
+  assert.deepEqual(sticky.state, {
+    state: "installed",
+    file: "05-edge-agent.conflist",
+    network: "cbr0",
+    torn: "10-flannel.conflist",
+  });
+  await fs.writeAtomic("/etc/cni/net.d/10-flannel.conflist", FLANNEL_CONFLIST, 0o644);
+  await sticky.reconcile();
+  assert.equal("torn" in sticky.state, false);
+});
+
 Deno.test("reconcile() that is switched off changes nothing of what an earlier run installed", async () => {
   const { fs, start } = stockNode();
   await start().reconcile();

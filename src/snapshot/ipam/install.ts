@@ -8,8 +8,8 @@ import { type Program, renderShim } from "./shim.ts";
 /** What became of our config. */
 export type ConflistOutcome =
   | { state: "written" | "unchanged"; file: string; network: FlannelNetwork }
-  /** flannel's is not there; `file` is ours, which stays. */
-  | { state: "absent"; file?: string; network?: FlannelNetwork }
+  /** flannel's is not there, or `torn` is what a power cut left of it; `file` is ours, which stays. */
+  | { state: "absent"; file?: string; network?: FlannelNetwork; torn?: string }
   | { state: "refused"; reason: string };
 
 interface Ports {

@@ -30,7 +30,7 @@ Deno.test("reconcileConflist() leaves ours when flannel's vanishes, and the node
   const ours = await fs.readText(OURS);
   await fs.remove(FLANNEL);
   assert.equal((await reconcileConflist({ fs, paths })).state, "absent");
-  await fs.writeAtomic(FLANNEL, "{", 0o644);
+  await fs.writeAtomic(FLANNEL, "[]", 0o644);
   assert.equal((await reconcileConflist({ fs, paths })).state, "refused");
   assert.equal(await fs.readText(OURS), ours);
 });
