@@ -222,6 +222,7 @@ class SnapshotModule implements Module {
       pauseMs = mended ? Math.min(slowerMs, verifyInterval) : debounce;
       await this.#sticky.reconcile();
       await this.#forgetPods();
+      await this.#sticky.expire();
       const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
       if (await this.#alarm.sleep(period, signal)) await clock.sleep(pauseMs, signal);

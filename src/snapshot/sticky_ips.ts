@@ -6,6 +6,7 @@ import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
 import { readConfDir } from "./ipam/conf_dir.ts";
 import { type FlannelNetwork, isOurs, planConflist } from "./ipam/conflist.ts";
+import { dropExpired } from "./ipam/expiry.ts";
 import { clearHolds } from "./ipam/holds.ts";
 import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/install.ts";
 import type { IpamPorts } from "./ipam/ipam_network.ts";
@@ -27,6 +28,15 @@ export interface StickyIpsPorts {
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
 const RECORD_TTL_MS = 30 * 86_400_000;
 
+/** Of how many such pods at most: a job every minute makes 43,200 in that time. */
+const IDLE_RECORDS = 1_000;
+
+/** How many are forgotten at once: 0.1 to 0.2 s in which no pod starts or ends. */
+const EXPIRED_AT_ONCE = 500;
+
+/** How often that is looked at, ms. */
+const EXPIRY_MS = 3_600_000;
+
 /** How the node's CNI config stands. */
 export type StickyIpsState =
   | { state: "off" }
@@ -47,6 +57,8 @@ export class StickyIps {
   #left = false;
   /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
   #adopted = false;
+  /** When to look for what is too old again, monotonic ms. */
+  #expiryDueMs = 0;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
     const { fs, clock } = ports;
@@ -129,6 +141,24 @@ export class StickyIps {
       if (holds > 0) logger.info("addresses of deleted pods are free again", { holds, records });
     } catch (error) {
       logger.warn("can not free addresses of deleted pods", { error: errorMessage(error) });
+    }
+  }
+
+  /** Forgets what is too old or too much, whether or not anybody can tell which pods are gone: once an hour. */
+  async expire(): Promise<void> {
+    const { logger, clock } = this.#ports;
+    if (this.#network === undefined || clock.monotonic() < this.#expiryDueMs) return;
+    this.#expiryDueMs = clock.monotonic() + EXPIRY_MS;
+    const limits = {
+      ...{ holdTtlMs: this.#config.holdTtl, recordTtlMs: RECORD_TTL_MS },
+      ...{ idleRecords: IDLE_RECORDS, atOnce: EXPIRED_AT_ONCE },
+    };
+    try {
+      const { holds, records, more } = await dropExpired(this.#ipam, this.#network, limits);
+      if (more) this.#expiryDueMs = 0;
+      if (holds > 0) logger.info("addresses held for too long are free again", { holds, records });
+    } catch (error) {
+      logger.warn("can not free addresses held for too long", { error: errorMessage(error) });
     }
   }
 

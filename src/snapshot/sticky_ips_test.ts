@@ -4,6 +4,7 @@ import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { FakeFs } from "../../tests/testing/fake_fs.ts";
 import { FLANNEL_CONFLIST, flannelScratch } from "../../tests/testing/flannel_files.ts";
 import { SnapshotConfig } from "./config.ts";
+import { PodRecords } from "./ipam/pod_records.ts";
 import { StickyIps } from "./sticky_ips.ts";
 
 const SCRATCH = "/var/lib/cni/flannel/old1";
@@ -20,10 +21,10 @@ function stockNode(files: Record<string, string> = {}) {
   });
   const logger = getLogger(["edge-agent", "test"]);
   const program = ["/usr/local/bin/edge-agent"] as const;
-  const start = () =>
-    new StickyIps(SnapshotConfig.parse({}).ipam, { fs, clock: new FakeClock(), logger, program });
+  const clock = new FakeClock();
+  const start = () => new StickyIps(SnapshotConfig.parse({}).ipam, { fs, clock, logger, program });
   const adopted = async () => JSON.parse(await fs.readText(SCRATCH)).ipam.type === "edge-agent";
-  return { fs, start, adopted };
+  return { fs, clock, start, adopted };
 }
 
 Deno.test("reconcile() takes over older pods later when it could not at once", async () => {
@@ -119,6 +120,57 @@ Deno.test("reconcile() that is switched off changes nothing of what an earlier r
   await off.reconcile();
   assert.deepEqual(off.state, { state: "off" });
   assert.equal(fs.calls.filter((call) => /^(rename|remove|create)/.test(call)).length, before);
+});
+
+Deno.test("expire() frees what is held for too long without asking anybody, once an hour", async () => {
+  const { fs, clock, start } = stockNode();
+  const hold = async (ip: string) => {
+    await fs.createExclusive(`${STORE}/${ip}`, "edge-agent-hold\r\ndefault/web", 0o600);
+    await clock.advance(8 * 86_400_000);
+  };
+  fs.now = () => clock.now();
+  await hold("10.244.1.7");
+  const sticky = start();
+  await sticky.reconcile();
+  await sticky.expire();
+  assert.equal(await fs.exists(`${STORE}/10.244.1.7`), false);
+  await clock.advance(3_599_000);
+  const before = fs.calls.length;
+  await sticky.expire();
+  assert.equal(fs.calls.length, before);
+  await hold("10.244.1.8");
+  await sticky.expire();
+  assert.equal(await fs.exists(`${STORE}/10.244.1.8`), false);
+});
+
+/** Files of young records, made without a disk: it would be a slow one. */
+async function recordsOf(count: number): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  const fs = {
+    exists: () => Promise.resolve(true),
+    writeAtomic: (path: string, text: string) => Promise.resolve(void (files[path] = text)),
+  } as unknown as FakeFs;
+  const records = new PodRecords(fs, "/var/lib/edge-agent/ipam", "cbr0");
+  const now = new FakeClock().now();
+  for (let i = 0; i < count; i++) {
+    const pod = { namespace: "default", name: `job-${i}` };
+    const ips = [`10.244.1.${2 + i % 200}`];
+    const timeMs = now + i;
+    await records.put({ network: "cbr0", pod, containerID: `c${i}`, ifName: "eth0", ips, timeMs });
+  }
+  return files;
+}
+
+Deno.test("expire() forgets a great many pods in pieces, pass by pass, and keeps the youngest 1,000", async () => {
+  const { fs, start } = stockNode(await recordsOf(1_600));
+  const sticky = start();
+  await sticky.reconcile();
+  const left: number[] = [];
+  for (let pass = 0; pass < 4; pass++) {
+    await sticky.expire();
+    left.push((await fs.list("/var/lib/edge-agent/ipam/cbr0")).length);
+  }
+  assert.deepEqual(left, [1_100, 1_000, 1_000, 1_000]);
 });
 
 Deno.test("forget() does not take an empty answer for a node without pods", async () => {

@@ -94,6 +94,17 @@ Deno.test("collectOrphans() keeps the old record of a pod that has its address",
   assert.equal((await node.collect({ holdTtlMs: DAY_MS, recordTtlMs: DAY_MS })).records, 0);
 });
 
+Deno.test("collectOrphans() drops the old record of a pod whose address another one has", async () => {
+  const { node, fs, clock } = fakeNode();
+  node.ranges = [[{ subnet: "10.244.1.0/30" }]]; // one address
+  const { id } = (await node.add("default/job-1"))!;
+  await node.del("default/job-1", id);
+  await clock.advance(40 * DAY_MS);
+  assert.ok(await node.add("default/job-2"));
+  assert.equal((await node.collect()).records, 1);
+  assert.equal((await fs.list("/var/lib/edge-agent/ipam/cbr0")).length, 1);
+});
+
 Deno.test("clearHolds() drops what belongs to pods that are gone", async () => {
   const { node, fs, clock } = fakeNode();
   for (const pod of ["default/gone", "default/here", "default/gone-and-running"]) {
