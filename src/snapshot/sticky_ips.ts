@@ -23,6 +23,8 @@ export interface StickyIpsPorts {
   logger: Logger;
   /** How container runtimes start the agent. */
   program: Program;
+  /** Where the agent keeps records and snapshots. */
+  stateDir: string;
 }
 
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
@@ -61,11 +63,11 @@ export class StickyIps {
   #expiryDueMs = 0;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
-    const { fs, clock } = ports;
+    const { fs, clock, stateDir } = ports;
     const { confDir, binDir } = config;
     this.#config = config;
     this.#ports = ports;
-    this.#ipam = { fs, clock, paths: { ...ipamPaths(), confDir, binDir } };
+    this.#ipam = { fs, clock, paths: { ...ipamPaths("", stateDir), confDir, binDir } };
     if (!config.sticky) this.#state = { state: "off" };
   }
 
@@ -83,7 +85,8 @@ export class StickyIps {
       const plan = planConflist(await readConfDir(this.#ipam.fs, confDir));
       // First: a config that names a plugin which is not there would keep every pod from starting.
       if (plan.state === "wanted" || plan.state === "absent" && plan.file !== undefined) {
-        await installShim(this.#ipam, this.#ports.program);
+        const { program, stateDir } = this.#ports;
+        await installShim(this.#ipam, program, stateDir);
       }
       const outcome = await reconcileConflist(this.#ipam);
       this.#state = toState(outcome);

@@ -22,7 +22,8 @@ function stockNode(files: Record<string, string> = {}) {
   const logger = getLogger(["edge-agent", "test"]);
   const program = ["/usr/local/bin/edge-agent"] as const;
   const clock = new FakeClock();
-  const start = () => new StickyIps(SnapshotConfig.parse({}).ipam, { fs, clock, logger, program });
+  const start = (stateDir = "/var/lib/edge-agent") =>
+    new StickyIps(SnapshotConfig.parse({}).ipam, { fs, clock, logger, program, stateDir });
   const adopted = async () => JSON.parse(await fs.readText(SCRATCH)).ipam.type === "edge-agent";
   return { fs, clock, start, adopted };
 }
@@ -116,7 +117,9 @@ Deno.test("reconcile() that is switched off changes nothing of what an earlier r
   const { ipam } = SnapshotConfig.parse({ ipam: { sticky: false } });
   const logger = getLogger(["edge-agent", "test"]);
   const program = ["/usr/local/bin/edge-agent"] as const;
-  const off = new StickyIps(ipam, { fs, clock: new FakeClock(), logger, program });
+  const off = new StickyIps(ipam, {
+    ...{ fs, clock: new FakeClock(), logger, program, stateDir: "/var/lib/edge-agent" },
+  });
   await off.reconcile();
   assert.deepEqual(off.state, { state: "off" });
   assert.equal(fs.calls.filter((call) => /^(rename|remove|create)/.test(call)).length, before);
@@ -141,6 +144,21 @@ Deno.test("expire() frees what is held for too long without asking anybody, once
   await hold("10.244.1.8");
   await sticky.expire();
   assert.equal(await fs.exists(`${STORE}/10.244.1.8`), false);
+});
+
+Deno.test("the plugin is told of the agent's state directory, in which the agent looks for its records", async () => {
+  const record = { network: "cbr0", namespace: "default", name: "web", containerID: "gone" };
+  const { fs, start } = stockNode({
+    "/data/ipam/cbr0/x.json": JSON.stringify({
+      ...{ schema: 1, ...record, ifName: "eth0", ips: ["10.244.1.9"] },
+      time: "2026-01-01T00:00:00.000Z",
+    }),
+    [`${STORE}/10.244.1.9`]: "gone\r\neth0",
+  });
+  const sticky = start("/data");
+  const collected = await sticky.collectOrphans();
+  assert.equal("held" in collected && collected.held, 1);
+  assert.match(await fs.readText("/opt/cni/bin/edge-agent"), /^EDGE_AGENT_STATE_DIR='\/data'$/m);
 });
 
 /** Files of young records, made without a disk: it would be a slow one. */

@@ -54,10 +54,14 @@ async function whyNotUsable(fs: Fs, folder: string | undefined): Promise<string 
   return await fs.exists(folder).then(() => undefined, errorMessage);
 }
 
-/** Installs the plugin: a script that starts `program`. True when something was written. */
-export async function installShim({ fs, paths }: Ports, program: Program): Promise<boolean> {
+/** Installs the plugin: a script that starts `program` for `stateDir`. True when something was written. */
+export async function installShim(
+  { fs, paths }: Ports,
+  program: Program,
+  stateDir: string,
+): Promise<boolean> {
   const path = `${paths.binDir}/${PLUGIN}`;
-  const text = renderShim(program);
+  const text = renderShim(program, stateDir);
   const found = await fs.readText(path).catch((error) => {
     if (isNotFound(error)) return undefined;
     throw error;

@@ -27,15 +27,21 @@ export const RESULT_FOLDERS: readonly string[] = [
   "/var/lib/cni/cache/results",
 ];
 
-/** The paths on a node; `root` moves all but those that host-local, a program of its own, knows by itself. */
-export function ipamPaths(root = ""): IpamPaths {
+/** Where the agent keeps what must outlive a boot, unless its config says otherwise. */
+const STATE_DIR = "/var/lib/edge-agent";
+
+/**
+ * The paths on a node; `root` moves all but those that host-local, a program of its own, knows by itself. `stateDir`
+ * is the agent's.
+ */
+export function ipamPaths(root = "", stateDir: string = STATE_DIR): IpamPaths {
   return {
     lock: `${root}/run/edge-agent/ipam.lock`,
-    records: `${root}/var/lib/edge-agent/ipam`,
+    records: `${root}${stateDir}/ipam`,
     networks: "/var/lib/cni/networks",
     results: RESULT_FOLDERS.map((folder) => root + folder),
     scratch: `${root}/var/lib/cni/flannel`,
-    snapshot: `${root}/var/lib/edge-agent/network.json`,
+    snapshot: `${root}${stateDir}/network.json`,
     confDir: `${root}/etc/cni/net.d`,
     binDir: `${root}/opt/cni/bin`,
   };
