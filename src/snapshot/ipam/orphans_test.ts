@@ -67,11 +67,24 @@ Deno.test("collectOrphans() holds the address of a young record whose file is lo
 
 Deno.test("collectOrphans() leaves the address of a container that lives", async () => {
   const { node, fs } = fakeNode();
-  const { id } = (await node.add("default/web-0"))!;
+  const { id, ips: [ip] } = (await node.add("default/web-0"))!;
   await fs.remove(`${node.results}/cbr0-${id}-eth0`);
-  assert.equal((await node.collect()).freed, 0);
-  assert.equal(Object.keys(await node.store()).length, 1);
+  assert.deepEqual(Object.values(await node.collect()), [0, 0, 0, 0, 0]);
+  assert.deepEqual(await node.store(), { [ip!]: `${id}\r\neth0` });
 });
+
+Deno.test.each(["is gone", "can't be seen"])(
+  "collectOrphans() holds the address of a container whose network namespace %s",
+  async (how) => {
+    const { node, fs } = fakeNode();
+    const { id, ips: [ip] } = (await node.add("default/web-0"))!;
+    await fs.remove(`${node.results}/cbr0-${id}-eth0`);
+    if (how === "is gone") await fs.remove(node.netnsOf(id));
+    else fs.fault = (_, path) => path === node.netnsOf(id) ? { code: "EIO" } : undefined;
+    assert.equal((await node.collect()).held, 1);
+    assert.deepEqual(await node.store(), { [ip!]: hold("default/web-0") });
+  },
+);
 
 Deno.test("collectOrphans() drops holds and records that are too old", async () => {
   const { node, fs, clock } = fakeNode();

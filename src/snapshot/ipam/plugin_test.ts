@@ -173,18 +173,29 @@ Deno.test("ADD of a container that has an address is refused, and the address st
 
 Deno.test("ADD of a new pod reclaims the oldest hold above 80 %, one of a known pod none", async () => {
   const { node, clock } = fakeNode();
-  node.ranges = [[{ subnet: "10.244.1.0/28" }]]; // 13 addresses
-  for (let i = 0; i < 11; i++) {
-    const { id } = (await node.add(`default/old-${i}`))!;
+  node.ranges = [[{ subnet: "10.244.1.0/28" }]]; // 13 addresses: 11 are above 80 %
+  for (let i = 0; i < 12; i++) {
+    await node.put(`10.244.1.${13 - i}`, hold(`default/old-${i}`));
     await clock.advance(1_000);
-    await node.del(`default/old-${i}`, id);
   }
+  const held = async () =>
+    Object.entries(await node.store()).filter(([, text]) => text.startsWith("edge-agent-hold"))
+      .map(([ip]) => ip);
+  // Without its own there are 11 in use.
+  assert.deepEqual((await node.add("default/old-5"))?.ips, ["10.244.1.8"]);
+  assert.equal((await held()).length, 11);
+  assert.ok(await node.add("default/new"));
+  const left = await held();
+  assert.equal(left.length, 10);
+  assert.ok(!left.includes("10.244.1.13"), "the oldest");
+});
+
+Deno.test("ADD of a new pod reclaims no hold below 80 %", async () => {
+  const { node } = fakeNode();
+  node.ranges = [[{ subnet: "10.244.1.0/28" }]];
+  for (let i = 0; i < 10; i++) await node.put(`10.244.1.${13 - i}`, hold(`default/old-${i}`));
+  await node.add("default/new");
   assert.equal(Object.keys(await node.store()).length, 11);
-  assert.deepEqual((await node.add("default/old-0"))?.ips, ["10.244.1.2"]);
-  assert.equal(Object.keys(await node.store()).length, 11);
-  assert.deepEqual((await node.add("default/new"))?.ips, ["10.244.1.3"]);
-  const store = await node.store();
-  assert.equal(store["10.244.1.4"], hold("default/old-2"));
 });
 
 Deno.test("ADD on a full range drops holds, oldest first, and fails when there is none", async () => {
@@ -298,6 +309,18 @@ Deno.test("DEL of a pod whose namesake has an address already holds none", async
   assert.deepEqual(await node.store(), { [next.ips[0]!]: `${next.id}\r\neth0` });
   await node.del("default/web-0", next.id, { uid: "new" });
   assert.deepEqual(await node.store(), { [next.ips[0]!]: hold("default/web-0") });
+});
+
+Deno.test("DEL of a pod whose namesake is gone without a DEL of its own holds the address", async () => {
+  const { node, fs } = fakeNode();
+  const old = (await node.add("default/web-0", { uid: "old" }))!;
+  const next = (await node.add("default/web-0", { uid: "new" }))!;
+  await fs.remove(node.netnsOf(next.id));
+  await node.del("default/web-0", old.id, { uid: "old" });
+  assert.deepEqual(await node.store(), {
+    [old.ips[0]!]: hold("default/web-0"),
+    [next.ips[0]!]: `${next.id}\r\neth0`,
+  });
 });
 
 Deno.test("DEL succeeds when there is no room for a hold or a lock", async () => {
