@@ -1,10 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import assert from "node:assert/strict";
+import { Registry } from "prom-client";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { FakeFs } from "../../tests/testing/fake_fs.ts";
+import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
 import { FLANNEL_CONFLIST, flannelScratch } from "../../tests/testing/flannel_files.ts";
 import { SnapshotConfig } from "./config.ts";
 import { PodRecords } from "./ipam/pod_records.ts";
+import { UNKNOWN_LINK } from "./link_port.ts";
+import { createSnapshot } from "./mod.ts";
 import { StickyIps } from "./sticky_ips.ts";
 
 const SCRATCH = "/var/lib/cni/flannel/old1";
@@ -159,6 +163,27 @@ Deno.test("the plugin is told of the agent's state directory, in which the agent
   const collected = await sticky.collectOrphans();
   assert.equal("held" in collected && collected.held, 1);
   assert.match(await fs.readText("/opt/cni/bin/edge-agent"), /^EDGE_AGENT_STATE_DIR='\/data'$/m);
+});
+
+Deno.test("the module frees what is held for too long, though nobody tells it which pods are gone", async () => {
+  const { fs, clock } = stockNode({ [`${STORE}/10.244.1.7`]: "edge-agent-hold\r\ndefault/web" });
+  const exec = new FakeKernel();
+  for (const name of ["cat", "sysctl", "ethtool"]) {
+    exec.programs.set(name, () => ({ code: 0, stdout: "", stderr: "" }));
+  }
+  await using module = createSnapshot(SnapshotConfig.parse({}), {
+    ...{ clock, fs, exec, registry: new Registry(), link: UNKNOWN_LINK },
+    logger: getLogger(["edge-agent", "test"]),
+    stateDir: "/var/lib/edge-agent",
+    hostname: () => "edge-1",
+    program: ["/usr/local/bin/edge-agent"],
+    random: () => 0.5,
+  });
+  const stop = new AbortController();
+  await module.start(stop.signal);
+  await clock.advance(1_000);
+  assert.equal(await fs.exists(`${STORE}/10.244.1.7`), false);
+  stop.abort();
 });
 
 /** Files of young records, made without a disk: it would be a slow one. */
