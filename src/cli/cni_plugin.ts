@@ -7,7 +7,8 @@ import { MAX_INPUT_BYTES, runPlugin } from "../snapshot/ipam/plugin.ts";
 
 /**
  * Answers one call of a container runtime. Every pod waits for this: it loads nothing of the rest of the
- * agent. `EDGE_AGENT_ROOT` moves the agent's own paths, as `--root` does elsewhere.
+ * agent, nor its config: the plugin file says where the state is. `EDGE_AGENT_ROOT` moves the agent's own paths, as
+ * `--root` does elsewhere.
  */
 export async function runCniPlugin(host: Host = createHost()): Promise<number> {
   const env = host.env();
@@ -15,7 +16,7 @@ export async function runCniPlugin(host: Host = createHost()): Promise<number> {
     fs: createFs(),
     clock: systemClock,
     exec: createExec(),
-    paths: ipamPaths(env.EDGE_AGENT_ROOT),
+    paths: ipamPaths(env.EDGE_AGENT_ROOT, env.EDGE_AGENT_STATE_DIR),
   };
   const { code, stdout, stderr } = await runPlugin(
     ports,

@@ -10,7 +10,12 @@ import {
   restoreOnce,
   saveOnce,
 } from "../snapshot/once.ts";
-import { formatChange, formatReport, formatSnapshotTables } from "../snapshot/show.ts";
+import {
+  formatChange,
+  formatOrphans,
+  formatReport,
+  formatSnapshotTables,
+} from "../snapshot/show.ts";
 import { moduleLogger } from "../telemetry/logger.ts";
 import type { AgentContext, ConfigFlags, Output } from "./context.ts";
 import { readConfig } from "./read_config.ts";
@@ -76,7 +81,9 @@ export async function restoreCommand(
     return write(this, flags.output, described, text.map((line) => line + "\n").join(""));
   }
   const outcome = await restoreOnce(section, ports);
-  if (outcome.state === "none") return write(this, flags.output, outcome, NO_SNAPSHOT);
+  if (outcome.state === "none") {
+    return write(this, flags.output, outcome, NO_SNAPSHOT + formatOrphans(outcome.orphans));
+  }
   const { snapshot, report, orphans, passedOver } = outcome;
   for (const why of passedOver) this.host.write("stderr", `edge-agent: passed over: ${why}\n`);
   write(

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type DiskOp, FakeFs, type Fault } from "../../tests/testing/fake_fs.ts";
-import { TemporaryNames } from "./atomic_write.ts";
 
 const PATH = "/state/network.json";
 const OPS: DiskOp[] = ["create", "write", "sync", "rename", "syncDir", "remove"];
@@ -77,14 +76,13 @@ Deno.test("writeAtomic() overwrites what a crash left of an earlier write", asyn
   assert.equal(await fs.readText(PATH), "newest");
 });
 
-Deno.test("TemporaryNames gives each running write a name of its own and reuses free ones", async () => {
-  const names = new TemporaryNames();
-  const first = Promise.withResolvers<void>();
-  const seen: string[] = [];
-  const slow = names.with("/a/b", (name) => (seen.push(name), first.promise));
-  await names.with("/a/b", (name) => Promise.resolve(seen.push(name)));
-  first.resolve();
-  await slow;
-  await names.with("/a/b", (name) => Promise.resolve(seen.push(name)));
-  assert.deepEqual(seen, ["/a/.b.0.tmp", "/a/.b.1.tmp", "/a/.b.0.tmp"]);
+Deno.test("writeAtomic() gives each running write a temporary file of its own and reuses free names", async () => {
+  const fs = new FakeFs({ [PATH]: "old" });
+  const created = () => fs.calls.filter((call) => call.startsWith("create "));
+  await Promise.all([fs.writeAtomic(PATH, "a", 0o600), fs.writeAtomic(PATH, "b", 0o600)]);
+  const [first, second] = ["/state/.network.json.0.tmp", "/state/.network.json.1.tmp"];
+  assert.deepEqual(created(), [first, first, second].map((path) => `create ${path}`));
+  await fs.writeAtomic(PATH, "c", 0o600);
+  assert.equal(created().at(-1), `create ${first}`);
+  assert.deepEqual(await fs.list("/state"), ["network.json"]);
 });

@@ -1,5 +1,6 @@
 import { UnavailableError } from "../kernel/errors.ts";
-import { type DiskCalls, TemporaryNames, writeAtomic } from "./atomic_write.ts";
+import { writeAtomic } from "./atomic_write.ts";
+import { diskCalls } from "./disk_calls.ts";
 
 /** What is known of a file; it changes whenever the file is written or replaced. */
 export interface FileStat {
@@ -16,7 +17,7 @@ export interface FileStat {
 export interface Fs {
   readText(path: string): Promise<string>;
   readBytes(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Replaces or creates a file so that a crash leaves old or new, never a mix; durable on return. */
+  /** Replaces or creates a file so that a crash leaves old or new, never a mix, whoever else writes it; durable on return. */
   writeAtomic(path: string, data: string | Uint8Array, mode: number): Promise<void>;
   /** Makes a directory and its missing parents; one that is there is given `mode`. */
   mkdir(path: string, mode: number): Promise<void>;
@@ -48,7 +49,6 @@ export function isNotFound(error: unknown): boolean {
 /** The host's disk, with every path taken to be below `root`. */
 export function createFs(root = "/"): Fs {
   const prefix = root.replace(/\/+$/, "");
-  const names = new TemporaryNames();
   const resolve = (path: string) => {
     if (!path.startsWith("/")) {
       throw new TypeError(`Cannot use the path "${path}": it is not absolute`);
@@ -80,11 +80,7 @@ export function createFs(root = "/"): Fs {
     readText: (path) => call(path, (resolved) => Deno.readTextFile(resolved)),
     readBytes: (path) => call(path, (resolved) => Deno.readFile(resolved)),
     writeAtomic: (path, data, mode) =>
-      call(path, (resolved) =>
-        names.with(
-          resolved,
-          (temporary) => writeAtomic(diskCalls, resolved, temporary, toBytes(data), mode),
-        )),
+      call(path, (resolved) => writeAtomic(diskCalls, resolved, toBytes(data), mode)),
     mkdir: (path, mode) =>
       call(path, async (resolved) => {
         await Deno.mkdir(resolved, { recursive: true, mode });
@@ -115,37 +111,6 @@ export function createFs(root = "/"): Fs {
       }),
   };
 }
-
-const diskCalls: DiskCalls = {
-  async create(path, mode) {
-    const file = await Deno.open(path, { write: true, create: true, truncate: true, mode });
-    try {
-      // Before any byte is in it: a file left by a crash may be readable by others.
-      await Deno.chmod(path, mode);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    return {
-      async write(data) {
-        for (let done = 0; done < data.length;) done += await file.write(data.subarray(done));
-      },
-      sync: () => file.sync(),
-      close: () => file.close(),
-    };
-  },
-  rename: (from, to) => Deno.rename(from, to),
-  remove: (path) => Deno.remove(path),
-  async syncDir(path) {
-    // No `using`: the bundler's minifier puts the value where its only use is, and nothing closes it.
-    const dir = await Deno.open(path, { read: true });
-    try {
-      await dir.sync();
-    } finally {
-      dir.close();
-    }
-  },
-};
 
 async function createExclusive(path: string, data: Uint8Array, mode: number): Promise<boolean> {
   let file: Deno.FsFile;

@@ -2,6 +2,7 @@ import { containsNetwork, parseCidr } from "../config/cidr.ts";
 import { errorMessage } from "../kernel/errors.ts";
 import type { Exec } from "../platform/exec.ts";
 import { type Fs, isNotFound } from "../platform/fs.ts";
+import { RESULT_FOLDERS } from "./ipam/ipam_paths.ts";
 import { readKernelState } from "./kernel_state.ts";
 import {
   isFlannelLink,
@@ -23,15 +24,15 @@ export interface NetworkPaths {
   subnetEnv: string;
   /** `/etc/cni/net.d`. */
   cniConfDir: string;
-  /** `/var/lib/cni/results`. */
-  results: string;
+  /** libcni's caches of results: those count that are there. */
+  results: readonly string[];
 }
 
 /** Where flannel, libcni and the container runtimes keep them. */
 export const NETWORK_PATHS: NetworkPaths = {
   subnetEnv: "/run/flannel/subnet.env",
   cniConfDir: "/etc/cni/net.d",
-  results: "/var/lib/cni/results",
+  results: RESULT_FOLDERS,
 };
 
 /** A network as it is now. */

@@ -73,6 +73,13 @@ Deno.test("collect() reads all of a network", async () => {
   });
 });
 
+Deno.test("collect() finds the pods of each of libcni's caches that is there", async () => {
+  const other = RESULT.replace("abc", "def").replace("web", "api");
+  const fs = new FakeFs({ ...FILES, "/var/lib/cni/cache/results/cbr0-def-eth0": other });
+  const { network } = await collect(await flannelHost(), fs);
+  assert.deepEqual(network.pods.map(({ name }) => name), ["api", "web"]);
+});
+
 Deno.test("collect() takes routes of others for no peers", async () => {
   const kernel = await flannelHost();
   const foreign = [

@@ -209,7 +209,7 @@ class SnapshotModule implements Module {
   async #look(keeper: Keeper, signal: AbortSignal): Promise<void> {
     const { clock, link, fs } = this.#ports;
     const { underlayWait, interval, verifyInterval, debounce, ipam } = this.#config;
-    const directories = [dirname(NETWORK_PATHS.subnetEnv), NETWORK_PATHS.results, ipam.confDir];
+    const directories = [dirname(NETWORK_PATHS.subnetEnv), ...NETWORK_PATHS.results, ipam.confDir];
     using watch = watchDirectories([], () => this.#alarm.ring());
     await this.#sticky.reconcile();
     await this.#restore(keeper, underlayWait, signal);
@@ -222,6 +222,7 @@ class SnapshotModule implements Module {
       pauseMs = mended ? Math.min(slowerMs, verifyInterval) : debounce;
       await this.#sticky.reconcile();
       await this.#forgetPods();
+      await this.#sticky.expire();
       const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
       if (await this.#alarm.sleep(period, signal)) await clock.sleep(pauseMs, signal);

@@ -25,7 +25,7 @@ export interface OncePorts extends RestorePorts, StickyIpsPorts {
 /** How `snapshot restore` ended. */
 export type RestoreOutcome =
   /** A node that had no network yet. */
-  | { state: "none" }
+  | { state: "none"; orphans: CollectedOrphans | { skipped: string } }
   | {
     state: "restored";
     snapshot: Snapshot;
@@ -96,7 +96,7 @@ export async function restoreOnce(
   const orphans = await sticky.collectOrphans().catch((error) => ({
     skipped: errorMessage(error),
   }));
-  if (loaded.state === "none") return { state: "none" };
+  if (loaded.state === "none") return { state: "none", orphans };
   const { snapshot, passedOver } = loaded;
   const network = withLive(snapshot.network, await readKernelState(ports.exec));
   const report = await restoreNetwork(network, ports, { waitMs: config.underlayWait });

@@ -89,11 +89,15 @@ export function formatReport(
     ...waiting.map((why) => `left for later, by "edge-agent run": ${why}`),
     ...refused.map(({ operation, why }) => `refused: ${formatOperation(operation)}: ${why}`),
     ...complaints.map((text) => `not set: ${text}`),
-    "skipped" in orphans
-      ? `addresses of lost pods: left alone, ${orphans.skipped}`
-      : `addresses of lost pods: ${orphans.freed} freed, ${orphans.held} held for their pods`,
   ];
-  return lines.map((line) => line + "\n").join("");
+  return lines.map((line) => line + "\n").join("") + formatOrphans(orphans);
+}
+
+/** What became of addresses that lost pods left behind, in a line. */
+export function formatOrphans(orphans: CollectedOrphans | { skipped: string }): string {
+  return "skipped" in orphans
+    ? `addresses of lost pods: left alone, ${orphans.skipped}\n`
+    : `addresses of lost pods: ${orphans.freed} freed, ${orphans.held} held for their pods\n`;
 }
 
 /** How the host has changed since the snapshot, in a sentence. */

@@ -6,11 +6,13 @@ import type { SnapshotConfig } from "./config.ts";
 import { adopt, leave } from "./ipam/adoption.ts";
 import { readConfDir } from "./ipam/conf_dir.ts";
 import { type FlannelNetwork, isOurs, planConflist } from "./ipam/conflist.ts";
+import { dropExpired } from "./ipam/expiry.ts";
 import { clearHolds } from "./ipam/holds.ts";
 import { type ConflistOutcome, installShim, reconcileConflist } from "./ipam/install.ts";
 import type { IpamPorts } from "./ipam/ipam_network.ts";
 import { ipamPaths } from "./ipam/ipam_paths.ts";
 import { type CollectedOrphans, collectOrphans } from "./ipam/orphans.ts";
+import { findRuntimeSign } from "./ipam/runtime_sign.ts";
 import type { ScratchCount } from "./ipam/scratch.ts";
 import type { Program } from "./ipam/shim.ts";
 
@@ -21,27 +23,28 @@ export interface StickyIpsPorts {
   logger: Logger;
   /** How container runtimes start the agent. */
   program: Program;
+  /** Where the agent keeps records and snapshots. */
+  stateDir: string;
 }
-
-/**
- * Where container runtimes listen: there from their start to the next boot. Not cri-dockerd's nor docker's own
- * sockets, on which systemd listens long before they run: neither starts a pod without a containerd.
- */
-const RUNTIME_SOCKETS = [
-  "/run/containerd/containerd.sock",
-  "/run/docker/containerd/containerd.sock",
-  "/run/crio/crio.sock",
-  "/run/k3s/containerd/containerd.sock",
-];
 
 /** How long what is known of a pod that is nowhere any more is kept, ms. */
 const RECORD_TTL_MS = 30 * 86_400_000;
+
+/** Of how many such pods at most: a job every minute makes 43,200 in that time. */
+const IDLE_RECORDS = 1_000;
+
+/** How many are forgotten at once: 0.1 to 0.2 s in which no pod starts or ends. */
+const EXPIRED_AT_ONCE = 500;
+
+/** How often that is looked at, ms. */
+const EXPIRY_MS = 3_600_000;
 
 /** How the node's CNI config stands. */
 export type StickyIpsState =
   | { state: "off" }
   | { state: "waiting"; why: string }
-  | { state: "installed"; file: string; network: string }
+  /** `torn`: what a power cut left of flannel's own config, which flannel writes again. Ours says what it said. */
+  | { state: "installed"; file: string; network: string; torn?: string }
   /** Pods get any address, as without the agent. */
   | { state: "refused"; why: string };
 
@@ -56,13 +59,15 @@ export class StickyIps {
   #left = false;
   /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
   #adopted = false;
+  /** When to look for what is too old again, monotonic ms. */
+  #expiryDueMs = 0;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
-    const { fs, clock } = ports;
+    const { fs, clock, stateDir } = ports;
     const { confDir, binDir } = config;
     this.#config = config;
     this.#ports = ports;
-    this.#ipam = { fs, clock, paths: { ...ipamPaths(), confDir, binDir } };
+    this.#ipam = { fs, clock, paths: { ...ipamPaths("", stateDir), confDir, binDir } };
     if (!config.sticky) this.#state = { state: "off" };
   }
 
@@ -80,7 +85,8 @@ export class StickyIps {
       const plan = planConflist(await readConfDir(this.#ipam.fs, confDir));
       // First: a config that names a plugin which is not there would keep every pod from starting.
       if (plan.state === "wanted" || plan.state === "absent" && plan.file !== undefined) {
-        await installShim(this.#ipam, this.#ports.program);
+        const { program, stateDir } = this.#ports;
+        await installShim(this.#ipam, program, stateDir);
       }
       const outcome = await reconcileConflist(this.#ipam);
       this.#state = toState(outcome);
@@ -95,8 +101,12 @@ export class StickyIps {
     } catch (error) {
       this.#state = { state: "refused", why: errorMessage(error) };
     }
-    if (this.#state.state === "refused" && JSON.stringify(this.#state) !== former) {
+    if (JSON.stringify(this.#state) === former) return;
+    if (this.#state.state === "refused") {
       logger.warn("pods can not keep their addresses", { why: this.#state.why });
+    } else if (this.#state.state === "installed" && this.#state.torn !== undefined) {
+      const { file, torn } = this.#state;
+      logger.warn("flannel's CNI config can not be read: ours is used as it is", { file, torn });
     }
   }
 
@@ -137,6 +147,24 @@ export class StickyIps {
     }
   }
 
+  /** Forgets what is too old or too much, whether or not anybody can tell which pods are gone: once an hour. */
+  async expire(): Promise<void> {
+    const { logger, clock } = this.#ports;
+    if (this.#network === undefined || clock.monotonic() < this.#expiryDueMs) return;
+    this.#expiryDueMs = clock.monotonic() + EXPIRY_MS;
+    const limits = {
+      ...{ holdTtlMs: this.#config.holdTtl, recordTtlMs: RECORD_TTL_MS },
+      ...{ idleRecords: IDLE_RECORDS, atOnce: EXPIRED_AT_ONCE },
+    };
+    try {
+      const { holds, records, more } = await dropExpired(this.#ipam, this.#network, limits);
+      if (more) this.#expiryDueMs = 0;
+      if (holds > 0) logger.info("addresses held for too long are free again", { holds, records });
+    } catch (error) {
+      logger.warn("can not free addresses held for too long", { error: errorMessage(error) });
+    }
+  }
+
   /**
    * Frees what an unclean end left behind, unless a container runtime has started since the boot: what it is just
    * doing is in no book yet.
@@ -159,11 +187,8 @@ export class StickyIps {
   }
 
   async #refuseBesideRuntime(): Promise<void> {
-    for (const path of RUNTIME_SOCKETS) {
-      if (await this.#ports.fs.exists(path)) {
-        throw new UnavailableError(`a container runtime runs (${path})`);
-      }
-    }
+    const sign = await findRuntimeSign(this.#ports.fs);
+    if (sign !== undefined) throw new UnavailableError(`a container runtime runs (${sign})`);
   }
 
   /** Gives the node back to flannel's own config and host-local. */
@@ -180,7 +205,10 @@ function toState(outcome: ConflistOutcome): StickyIpsState {
     case "absent":
       return outcome.file === undefined || outcome.network === undefined
         ? { state: "waiting", why: "flannel's CNI config is not there yet" }
-        : { state: "installed", file: outcome.file, network: outcome.network.name };
+        : {
+          ...{ state: "installed", file: outcome.file, network: outcome.network.name },
+          ...(outcome.torn && { torn: outcome.torn }),
+        };
     case "refused":
       return { state: "refused", why: outcome.reason };
     default:

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseBuildOptions } from "../../dist/compile.ts";
 import { PERMISSIONS, permissionsOf, toFlags } from "../../dist/permissions.ts";
+import { RUNTIME_SOCKETS } from "../../src/snapshot/ipam/runtime_sign.ts";
 
 const NOTHING = { read: [], write: [] };
 
@@ -25,9 +26,18 @@ Deno.test("the binary may read and write named paths only", () => {
   for (const { allow, what, why } of PERMISSIONS) {
     assert.notEqual(why.trim(), "", `${allow} ${what} has no reason`);
     if (allow === "read" || allow === "write") {
-      assert.match(what ?? "", /^\/(etc|var\/lib|(var\/)?run\/[A-Za-z0-9-]+|opt\/cni\/bin|tmp)\b/);
+      const places =
+        /^\/(etc|var\/lib|(var\/)?run\/[A-Za-z0-9-]+|var\/snap\/microk8s|opt\/cni\/bin|tmp)\b/;
+      assert.match(what ?? "", places);
     }
     if (allow === "env" || allow === "sys") assert.notEqual(what, undefined);
+  }
+});
+
+Deno.test("the binary may look wherever a container runtime shows itself", () => {
+  const readable = PERMISSIONS.filter(({ allow }) => allow === "read").map(({ what }) => what!);
+  for (const path of [...RUNTIME_SOCKETS, "/run/netns/x"]) {
+    assert.ok(readable.some((folder) => path.startsWith(`${folder}/`)), path);
   }
 });
 

@@ -149,7 +149,7 @@ async function main(): Promise<number> {
   const binary = Deno.env.get("EDGE_AGENT_BINARY");
   if (binary !== undefined) {
     const shim = join(folder, "edge-agent");
-    await writeFile(shim, renderShim([binary]));
+    await writeFile(shim, renderShim([binary], "/var/lib/edge-agent"));
     await chmod(shim, 0o755);
     programs.push(["plugin, binary", { argv: [shim], lock: own }]);
   }

@@ -62,7 +62,7 @@ class Lab implements AsyncDisposable {
       await writeFile(agent, `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet -A '${MAIN}'\n`);
       await chmod(agent, 0o755);
     }
-    await installShim(lab.ports(), [agent]);
+    await installShim(lab.ports(), [agent], "/var/lib/edge-agent");
     await writeFile(
       join(lab.root, "subnet.env"),
       "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",

@@ -71,6 +71,24 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "the agent's program keeps records, and looks for the saved network, in the state directory that it is told",
+  ignore,
+  fn: async () => {
+    await using subject = await node();
+    const folder = `${subject.root}/data`;
+    await Deno.mkdir(folder);
+    const pods = [{ network: "cbr0", namespace: "default", name: "web-0", ips: ["10.244.1.9"] }];
+    await Deno.writeTextFile(`${folder}/network.json`, JSON.stringify({ content: { pods } }));
+    const env = { ...pod("web-0"), EDGE_AGENT_STATE_DIR: "/data" };
+    const { stdout } = await subject.call("ADD", env);
+    assert.equal(JSON.parse(stdout).ips[0].address, "10.244.1.9/24");
+    const records = await Array.fromAsync(Deno.readDir(`${folder}/ipam/cbr0`));
+    assert.equal(records.length, 1);
+  },
+});
+
+Deno.test({
   name: "S33 ten of the agent's programs at once give ten addresses",
   ignore,
   fn: async () => {

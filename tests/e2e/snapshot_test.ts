@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatSnapshot, type Snapshot } from "../../src/snapshot/snapshot_file.ts";
@@ -73,8 +73,13 @@ class TestRoot implements AsyncDisposable {
   }
 
   run(...args: string[]): ReturnType<typeof runAgent> {
+    return this.runBy([], ...args);
+  }
+
+  /** Lets another program run it. */
+  runBy(launcher: readonly string[], ...args: string[]): ReturnType<typeof runAgent> {
     const PATH = `${join(this.path, "bin")}:${Deno.env.get("PATH")}`;
-    return runAgent(["snapshot", ...args, "--root", this.path], { PATH });
+    return runAgent(["snapshot", ...args, "--root", this.path], { PATH }, launcher);
   }
 
   /** How tools were called to change something. */
@@ -153,8 +158,46 @@ Deno.test("snapshot restore passes a damaged snapshot over, and says so", async 
 Deno.test("snapshot restore has nothing to do on a node that never had a network", async () => {
   await using root = await TestRoot.create();
   const { code, stdout } = await root.run("restore");
-  assert.deepEqual([code, stdout], [0, "there is no snapshot yet: nothing to restore\n"]);
+  assert.equal(code, 0);
+  assert.equal(
+    stdout,
+    "there is no snapshot yet: nothing to restore\n" +
+      "addresses of lost pods: 0 freed, 0 held for their pods\n",
+  );
 });
+
+Deno.test("snapshot restore without a snapshot says why addresses of lost pods are left alone", async () => {
+  await using root = await TestRoot.create();
+  await root.write("etc/cni/net.d/10-flannel.conflist", "{}");
+  const { code, stdout } = await root.run("restore");
+  assert.equal(code, 0);
+  assert.match(stdout, /^addresses of lost pods: left alone, no network of .* is flannel's$/m);
+});
+
+/** The capabilities that a unit leaves to its processes, as setpriv(1) takes them. */
+async function capabilitiesOf(unit: string): Promise<string[]> {
+  const text = await readFile(new URL(`../../dist/systemd/${unit}`, import.meta.url), "utf8");
+  const set = /^CapabilityBoundingSet=(.*)$/m.exec(text)![1]!;
+  return set.split(" ").map((name) => name.replace(/^CAP_/, "+").toLowerCase());
+}
+
+Deno.test.each(["edge-agent.service", "edge-agent-restore.service"])(
+  "with the capabilities of %s the plugin gets into folders of another user, as kubespray's are",
+  { ignore: Deno.uid() !== 0 },
+  async (unit) => {
+    await using root = await TestRoot.create();
+    for (const folder of ["etc/cni", "etc/cni/net.d", "opt/cni/bin"]) {
+      await chown(join(root.path, folder), 1001, 1001);
+    }
+    const set = ["-all", ...await capabilitiesOf(unit)].join(",");
+    const { code, stdout } = await root.runBy(["setpriv", `--bounding-set=${set}`], "restore");
+    assert.equal(code, 0);
+    assert.match(stdout, /^addresses of lost pods: 0 freed/m);
+    for (const path of [OUR_CONFLIST, "opt/cni/bin/edge-agent"]) {
+      assert.ok(await root.has(path), path);
+    }
+  },
+);
 
 Deno.test.each([
   { name: "too old", version: "ip utility, iproute2-ss170905", want: /is of iproute2 170905/ },

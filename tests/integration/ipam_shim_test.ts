@@ -15,7 +15,7 @@ async function plugins(agentName = "the agent's") {
     await chmod(path, 0o755);
   };
   await script(`${bin}/host-local`, `#!/bin/sh\necho "host-local $CNI_COMMAND"; cat\n`);
-  await script(`${bin}/edge-agent`, renderShim([agent]));
+  await script(`${bin}/edge-agent`, renderShim([agent], "/data/its state"));
   return {
     root,
     bin,
@@ -36,6 +36,13 @@ Deno.test("the plugin file starts the agent, with host-local before everything o
   await files.script(files.agent, `#!/bin/sh\necho "agent $PATH"; cat\n`);
   const { code, stdout } = await files.call("ADD");
   assert.deepEqual([code, stdout], [0, `agent ${files.bin}:/usr/bin:/bin\nconf\n`]);
+});
+
+Deno.test("the plugin file tells the agent where its state is, whatever the runtime's environment says", async () => {
+  await using files = await plugins();
+  await files.script(files.agent, '#!/bin/sh\necho "$EDGE_AGENT_STATE_DIR"\n');
+  const { stdout } = await files.call("ADD", { EDGE_AGENT_STATE_DIR: "/elsewhere" });
+  assert.equal(stdout, "/data/its state\n");
 });
 
 Deno.test("the plugin file keeps from the agent what the dynamic linker is told, or it could start nothing", async () => {

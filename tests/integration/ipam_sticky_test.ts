@@ -113,7 +113,7 @@ test(
       // A pod that starts and is cut off by the power: nothing but the store knows it.
       await node.add(`default/job-${boot}`);
       const [lost] = [...node.live].at(-1)!;
-      await node.fs.remove(`${node.paths.results}/cbr0-${lost}-eth0`);
+      await node.fs.remove(`${node.results}/cbr0-${lost}-eth0`);
       await node.reboot();
       // Every hold and record counts as old: the clock of the test stands still.
       await node.collect({ holdTtlMs: -1e9, recordTtlMs: -1e9 });

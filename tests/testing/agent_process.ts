@@ -9,13 +9,20 @@ export class AgentProcess implements AsyncDisposable {
   stdout = "";
   stderr = "";
 
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
+  /** @param launcher program, with its arguments, that starts the agent in its own place */
+  constructor(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    launcher: readonly string[] = [],
+  ) {
     const binary = Deno.env.get("EDGE_AGENT_BINARY");
     const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
     const own = Object.entries(Deno.env.toObject())
       .filter(([name]) => !name.startsWith("EDGE_AGENT_"));
-    this.#child = new Deno.Command(binary ?? Deno.execPath(), {
-      args: binary === undefined ? ["run", "-A", main, ...args] : [...args],
+    const agent = binary === undefined ? [Deno.execPath(), "run", "-A", main] : [binary];
+    const [program, ...rest] = [...launcher, ...agent, ...args];
+    this.#child = new Deno.Command(program!, {
+      args: rest,
       env: { ...Object.fromEntries(own), NO_COLOR: "1", ...env },
       clearEnv: true,
       stdin: "null",
@@ -100,8 +107,9 @@ export class AgentProcess implements AsyncDisposable {
 export async function runAgent(
   args: readonly string[],
   env: Record<string, string> = {},
+  launcher: readonly string[] = [],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  await using agent = new AgentProcess(args, env);
+  await using agent = new AgentProcess(args, env, launcher);
   const code = await agent.exit();
   return { code, stdout: agent.stdout, stderr: agent.stderr };
 }

@@ -2,7 +2,6 @@ import {
   type DiskCalls,
   type DiskFile,
   parentOf,
-  TemporaryNames,
   writeAtomic,
 } from "../../src/platform/atomic_write.ts";
 import type { FileStat, Fs } from "../../src/platform/fs.ts";
@@ -66,11 +65,12 @@ export class FakeFs implements Fs {
   now?: () => number;
   /** Every call so far, as `op path`. */
   readonly calls: string[] = [];
-  readonly #names = new TemporaryNames();
   #entries = new Map<string, Node>();
   #durableEntries = new Map<string, Node>();
   #inodes = 0;
   #locks = new Map<string, (() => void)[]>();
+  /** Files that some write has open. */
+  #writing = new Set<Node>();
   #crashed = false;
 
   /** @param files contents by path, already durable; their directories are made. */
@@ -107,6 +107,7 @@ export class FakeFs implements Fs {
     this.#crashed = false;
     // Who held or awaited one is gone.
     this.#locks = new Map();
+    this.#writing = new Set();
   }
 
   resolve(path: string): string {
@@ -130,10 +131,7 @@ export class FakeFs implements Fs {
 
   writeAtomic(path: string, data: string | Uint8Array, mode: number): Promise<void> {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    return this.#names.with(
-      path,
-      (temporary) => writeAtomic(this.#disk, path, temporary, bytes, mode),
-    );
+    return writeAtomic(this.#disk, path, bytes, mode);
   }
 
   mkdir(path: string, mode: number): Promise<void> {
@@ -239,10 +237,10 @@ export class FakeFs implements Fs {
     create: (path, mode) =>
       this.#call("create", path, () => {
         this.#get(parentOf(path));
-        const node = this.#entries.get(path) ?? this.#put(path, "file", mode);
-        node.mode = mode;
-        node.data = EMPTY;
-        node.durable = undefined;
+        const there = this.#entries.get(path);
+        if (there !== undefined && this.#writing.has(there)) return undefined;
+        const node = this.#put(path, "file", mode);
+        this.#writing.add(node);
         return this.#open(path, node);
       }),
     rename: (from, to) => this.rename(from, to),
@@ -271,7 +269,7 @@ export class FakeFs implements Fs {
         this.#call("sync", path, () => {
           node.durable = node.data;
         }),
-      close: () => {},
+      close: () => this.#writing.delete(node),
     };
   }
 

@@ -38,6 +38,8 @@ export class IpamNode {
   /** Range sets of the network. */
   ranges: unknown[] = [[{ subnet: "10.244.1.0/24" }]];
   cniVersion = "0.3.1";
+  /** Where the runtime's libcni keeps results. */
+  results: string;
   /** Names of containers: as long as one another where a power cut may leave a part of one. */
   idOf = (n: number): string => `c${n}`;
   #containers = 0;
@@ -50,6 +52,7 @@ export class IpamNode {
     readonly cniPath: string,
   ) {
     this.network = { name: "cbr0", dataDir: paths.networks };
+    this.results = paths.results[0]!;
   }
 
   /** The store's folder. */
@@ -58,7 +61,7 @@ export class IpamNode {
   }
 
   netnsOf(containerID: string): string {
-    return `${this.paths.results}-netns/${containerID}`;
+    return `${this.results}-netns/${containerID}`;
   }
 
   /** An ADD in a new container of a pod (`namespace/name`); undefined when it was refused. */
@@ -93,7 +96,7 @@ export class IpamNode {
     this.live.delete(id);
     const answer = await this.call("DEL", pod, id, options);
     if (answer.code === 0) {
-      await this.fs.remove(`${this.paths.results}/cbr0-${id}-eth0`);
+      await this.fs.remove(`${this.results}/cbr0-${id}-eth0`);
       await this.fs.remove(this.netnsOf(id));
     }
     return answer;
@@ -136,7 +139,7 @@ export class IpamNode {
   ): Promise<void> {
     const [namespace, name] = pod.split("/");
     await this.#put(
-      `${this.paths.results}/cbr0-${id}-eth0`,
+      `${this.results}/cbr0-${id}-eth0`,
       JSON.stringify({
         kind: "cniCacheV1",
         containerId: id,
@@ -158,7 +161,7 @@ export class IpamNode {
   /** The node was switched off and on: what was in memory is gone, and nobody sent a DEL. */
   async reboot(): Promise<void> {
     this.live.clear();
-    const netns = `${this.paths.results}-netns`;
+    const netns = `${this.results}-netns`;
     for (const name of await this.fs.list(netns)) await this.fs.remove(`${netns}/${name}`);
     await this.fs.remove(this.paths.lock);
   }

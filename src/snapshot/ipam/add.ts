@@ -178,11 +178,9 @@ class Allocation {
   /** Nothing came of it: what host-local may have kept goes, and the pod's addresses are held again. */
   async #giveBack(hostLocal: Call["hostLocal"]): Promise<void> {
     const { request, log } = this.#call;
-    try {
-      await hostLocal.run("DEL", request.stdin);
-      for (const ip of this.#taken) await this.#network.store.hold(ip, request.pod!);
-    } catch (error) {
-      log(`cleaning up after a failed ADD: ${errorMessage(error)}`);
-    }
+    const tell = (error: unknown) => log(`cleaning up after a failed ADD: ${errorMessage(error)}`);
+    // What keeps ADD from running keeps DEL from it as well. An address that it did not free is not held then.
+    await hostLocal.run("DEL", request.stdin).catch(tell);
+    for (const ip of this.#taken) await this.#network.store.hold(ip, request.pod!).catch(tell);
   }
 }

@@ -41,7 +41,7 @@ function ipamOf({ fs, clock, paths }: StockNode): IpamNode {
 }
 
 async function install(node: StockNode): Promise<void> {
-  await installShim(node, ["/usr/local/bin/edge-agent"]);
+  await installShim(node, ["/usr/local/bin/edge-agent"], "/var/lib/edge-agent");
   await reconcileConflist(node);
   await adopt(node, NETWORK);
 }

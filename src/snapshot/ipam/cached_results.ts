@@ -39,42 +39,51 @@ export function parseCachedResult(text: string): CachedResult | undefined {
   };
 }
 
-/** libcni's cache of results, as far as one network goes. */
+/** libcni's caches of results, as far as one network goes. */
 export class CachedResults {
   readonly #fs: Fs;
-  readonly #dir: string;
+  readonly #dirs: readonly string[];
   readonly #network: string;
-  constructor(fs: Fs, dir: string, network: string) {
+  constructor(fs: Fs, dirs: readonly string[], network: string) {
     this.#fs = fs;
-    this.#dir = dir;
+    this.#dirs = dirs;
     this.#network = network;
   }
 
   /** What is cached of one container's interface. */
   async get(containerID: string, ifName: string): Promise<CachedResult | undefined> {
-    const result = await this.#read(`${this.#network}-${containerID}-${ifName}`);
-    return result?.containerID === containerID ? result : undefined;
+    for (const dir of this.#dirs) {
+      const result = await this.#read(`${dir}/${this.#network}-${containerID}-${ifName}`);
+      if (result?.containerID === containerID) return result;
+    }
+    return undefined;
   }
 
   /** Everything that is cached of the network, what was written last first. */
   async all(): Promise<CachedResult[]> {
-    const names = await this.#fs.list(this.#dir).catch((error) => {
-      if (isNotFound(error)) return [];
-      throw error;
-    });
+    const paths = await Promise.all(this.#dirs.map((dir) => this.#pathsIn(dir)));
     const found = await Promise.all(
-      names.filter((name) => name.startsWith(`${this.#network}-`)).map(async (name) => ({
-        result: await this.#read(name),
-        mtimeMs: (await this.#fs.stat(`${this.#dir}/${name}`))?.mtimeMs ?? 0,
+      paths.flat().map(async (path) => ({
+        result: await this.#read(path),
+        mtimeMs: (await this.#fs.stat(path))?.mtimeMs ?? 0,
       })),
     );
     return found.sort((a, b) => b.mtimeMs - a.mtimeMs)
       .map(({ result }) => result).filter((result) => result !== undefined);
   }
 
-  async #read(name: string): Promise<CachedResult | undefined> {
+  async #pathsIn(dir: string): Promise<string[]> {
+    const names = await this.#fs.list(dir).catch((error) => {
+      if (isNotFound(error)) return [];
+      throw error;
+    });
+    return names.filter((name) => name.startsWith(`${this.#network}-`))
+      .map((name) => `${dir}/${name}`);
+  }
+
+  async #read(path: string): Promise<CachedResult | undefined> {
     // What can't be read tells nothing; that must not keep a pod from starting.
-    const text = await this.#fs.readText(`${this.#dir}/${name}`).catch(() => "");
+    const text = await this.#fs.readText(path).catch(() => "");
     const result = parseCachedResult(text);
     return result?.network === this.#network ? result : undefined;
   }

@@ -26,8 +26,11 @@ export type ConflistPlan =
     remove: readonly string[];
     network: FlannelNetwork;
   }
-  /** flannel's config is not there (any more): ours, if there is one, makes CNI ready before flannel starts. */
-  | { state: "absent"; file?: string; network?: FlannelNetwork }
+  /**
+   * flannel's config is not there (any more): ours, if there is one, makes CNI ready before flannel starts. `torn`
+   * is a file that must be flannel's and of which a power cut left nothing that can be read.
+   */
+  | { state: "absent"; file?: string; network?: FlannelNetwork; torn?: string }
   /** There is something that we don't understand: leave everything as it is. */
   | { state: "refused"; reason: string };
 
@@ -84,15 +87,35 @@ function withoutFlannel(
   sorted: readonly ConfFile[],
   others: readonly ConfFile[],
 ): ConflistPlan {
+  const ours = sorted.find(({ name }) => isOurs(name));
+  const network = ours && networkOf(objectOf(parseJson(ours.text)));
+  const torn = tornFlannel(others);
+  const isTaken = ours !== undefined && sorted[0] === ours && isInstalled(ours);
+  if (torn !== undefined && isTaken && network !== undefined) {
+    return { state: "absent", file: ours.name, network, torn };
+  }
   const broken = others.find(({ text }) => !isObject(parseJson(text)));
   if (broken !== undefined) return refused(`"${broken.name}" is no JSON object`);
   if (others.length > 0) {
     return refused(`no network of "${others.map(({ name }) => name).join('", "')}" is flannel's`);
   }
-  const ours = sorted.find(({ name }) => isOurs(name));
   if (ours === undefined) return { state: "absent" };
-  const network = networkOf(objectOf(parseJson(ours.text)));
   return { state: "absent", file: ours.name, ...(network && { network }) };
+}
+
+/** Whether ours is one that this plugin was named in: what it says is what flannel's said. */
+function isInstalled({ text }: ConfFile): boolean {
+  const plugins = flannelPluginsOf(parseJson(text));
+  return plugins.length === 1 && objectOf(plugins[0]!.ipam).type === PLUGIN;
+}
+
+/**
+ * The file that must be what a power cut left of flannel's, which kube-flannel writes without syncing it: the first
+ * one, as flannel's was when ours was made of it, and the only one that is empty or cut off.
+ */
+function tornFlannel([first, ...rest]: readonly ConfFile[]): string | undefined {
+  if (first === undefined || parseJson(first.text) !== undefined) return undefined;
+  return rest.every(({ text }) => isObject(parseJson(text))) ? first.name : undefined;
 }
 
 /** flannel's config, if it is one that we understand. */

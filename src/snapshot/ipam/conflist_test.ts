@@ -131,6 +131,43 @@ Deno.test("planConflist() keeps ours when flannel's is gone", () => {
   });
 });
 
+/** Ours as it is made out of flannel's. */
+const ours = (() => {
+  const plan = planConflist([flannel]);
+  assert.ok(plan.state === "wanted");
+  return { name: plan.file, text: plan.text };
+})();
+
+Deno.test.each([
+  { name: "empty", text: "" },
+  { name: "cut off", text: FLANNEL_CONFLIST.slice(0, 40) },
+  { name: "of zeros", text: "\0\0\0\0" },
+])("planConflist() keeps to ours when flannel's is $name, and says so", ({ text }) => {
+  const others = [{ name: flannel.name, text }, { name: "87-podman.conflist", text: "{}" }];
+  assert.deepEqual(planConflist([ours, ...others]), {
+    state: "absent",
+    file: "05-edge-agent.conflist",
+    network: { name: "cbr0" },
+    torn: "10-flannel.conflist",
+  });
+});
+
+Deno.test.each([
+  { name: "without ours", files: [] },
+  { name: "when ours is cut off, too", files: [{ ...ours, text: ours.text.slice(0, 40) }] },
+  { name: "when ours names another plugin", files: [{ ...ours, text: FLANNEL_CONFLIST }] },
+  { name: "behind another network", files: [ours, { name: "07-a.conflist", text: "{}" }] },
+  { name: "beside another one", files: [ours, { name: "11-a.conflist", text: "" }] },
+  { name: "when the runtime takes another", files: [ours, { name: "01-a.conflist", text: "{}" }] },
+])("planConflist() refuses an empty flannel config $name", ({ files }) => {
+  const plan = planConflist([...files, { name: flannel.name, text: "" }]);
+  assert.equal(plan.state, "refused");
+});
+
+Deno.test("planConflist() refuses what is JSON, but no config, though ours is there", () => {
+  assert.equal(planConflist([ours, { name: flannel.name, text: "[]" }]).state, "refused");
+});
+
 Deno.test("planConflist() names a file that the runtime takes before all others", () => {
   const name = fc.stringMatching(/^[0-9a-z+_-]{1,12}$/).map((name) => `${name}.conflist`);
   fc.assert(fc.property(name, fc.array(name), (name, others) => {

@@ -1,11 +1,19 @@
 import { IpamNetwork, type IpamPorts, lockIpam } from "./ipam_network.ts";
 import type { FlannelNetwork } from "./conflist.ts";
+import type { IpStore } from "./ip_store.ts";
 import { formatPodKey } from "./pod_key.ts";
 
 /** What was dropped. */
 export interface ClearedHolds {
   holds: number;
   records: number;
+}
+
+/** Frees addresses that are held since before `oldestMs`; says how many. Only within {@linkcode IpStore.edit}. */
+export async function dropOldHolds(store: IpStore, oldestMs: number): Promise<number> {
+  const old = (await store.holds()).filter(({ mtimeMs }) => mtimeMs < oldestMs);
+  for (const { ip } of old) await store.free(ip);
+  return old.length;
 }
 
 /**

@@ -8,8 +8,8 @@ import { type Program, renderShim } from "./shim.ts";
 /** What became of our config. */
 export type ConflistOutcome =
   | { state: "written" | "unchanged"; file: string; network: FlannelNetwork }
-  /** flannel's is not there; `file` is ours, which stays. */
-  | { state: "absent"; file?: string; network?: FlannelNetwork }
+  /** flannel's is not there, or `torn` is what a power cut left of it; `file` is ours, which stays. */
+  | { state: "absent"; file?: string; network?: FlannelNetwork; torn?: string }
   | { state: "refused"; reason: string };
 
 interface Ports {
@@ -54,10 +54,14 @@ async function whyNotUsable(fs: Fs, folder: string | undefined): Promise<string 
   return await fs.exists(folder).then(() => undefined, errorMessage);
 }
 
-/** Installs the plugin: a script that starts `program`. True when something was written. */
-export async function installShim({ fs, paths }: Ports, program: Program): Promise<boolean> {
+/** Installs the plugin: a script that starts `program` for `stateDir`. True when something was written. */
+export async function installShim(
+  { fs, paths }: Ports,
+  program: Program,
+  stateDir: string,
+): Promise<boolean> {
   const path = `${paths.binDir}/${PLUGIN}`;
-  const text = renderShim(program);
+  const text = renderShim(program, stateDir);
   const found = await fs.readText(path).catch((error) => {
     if (isNotFound(error)) return undefined;
     throw error;

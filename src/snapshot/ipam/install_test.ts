@@ -7,6 +7,7 @@ import { ipamPaths } from "./ipam_paths.ts";
 const FLANNEL = "/etc/cni/net.d/10-flannel.conflist";
 const OURS = "/etc/cni/net.d/05-edge-agent.conflist";
 const paths = ipamPaths();
+const STATE = "/var/lib/edge-agent";
 
 /** A node with flannel's plugin, and its config. */
 const flannelNode = (text = FLANNEL_CONFLIST) =>
@@ -30,7 +31,7 @@ Deno.test("reconcileConflist() leaves ours when flannel's vanishes, and the node
   const ours = await fs.readText(OURS);
   await fs.remove(FLANNEL);
   assert.equal((await reconcileConflist({ fs, paths })).state, "absent");
-  await fs.writeAtomic(FLANNEL, "{", 0o644);
+  await fs.writeAtomic(FLANNEL, "[]", 0o644);
   assert.equal((await reconcileConflist({ fs, paths })).state, "refused");
   assert.equal(await fs.readText(OURS), ours);
 });
@@ -68,10 +69,11 @@ Deno.test("reconcileConflist() refuses a folder of plugins that is not the runti
 
 Deno.test("installShim() writes the plugin once, with its mode", async () => {
   const fs = new FakeFs();
-  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"]), true);
+  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"], STATE), true);
   assert.equal(fs.modeOf("/opt/cni/bin/edge-agent"), 0o755);
   await fs.chmod("/opt/cni/bin/edge-agent", 0o600);
-  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"]), false);
+  assert.equal(await installShim({ fs, paths }, ["/usr/local/bin/edge-agent"], STATE), false);
   assert.equal(fs.modeOf("/opt/cni/bin/edge-agent"), 0o755);
-  assert.equal(await installShim({ fs, paths }, ["/opt/edge-agent"]), true);
+  assert.equal(await installShim({ fs, paths }, ["/opt/edge-agent"], STATE), true);
+  assert.equal(await installShim({ fs, paths }, ["/opt/edge-agent"], "/data"), true);
 });

@@ -6,8 +6,8 @@ export interface IpamPaths {
   readonly records: string;
   /** host-local's own: a folder per network with a file per address. */
   readonly networks: string;
-  /** libcni's cache: a file per container and interface. */
-  readonly results: string;
+  /** libcni's cache: a file per container and interface. Of these folders those count that are there. */
+  readonly results: readonly string[];
   /** flannel CNI's own: a file per container with the config it handed on. */
   readonly scratch: string;
   /** The saved network, with the pod table. */
@@ -18,15 +18,30 @@ export interface IpamPaths {
   readonly binDir: string;
 }
 
-/** The paths on a node; `root` moves all but those that host-local, a program of its own, knows by itself. */
-export function ipamPaths(root = ""): IpamPaths {
+/**
+ * Where libcni keeps results: below its own folder (containerd, CRI-O), or below what cri-dockerd, dockershim and
+ * KubeEdge's edged tell it with `--cni-cache-dir`, by default.
+ */
+export const RESULT_FOLDERS: readonly string[] = [
+  "/var/lib/cni/results",
+  "/var/lib/cni/cache/results",
+];
+
+/** Where the agent keeps what must outlive a boot, unless its config says otherwise. */
+const STATE_DIR = "/var/lib/edge-agent";
+
+/**
+ * The paths on a node; `root` moves all but those that host-local, a program of its own, knows by itself. `stateDir`
+ * is the agent's.
+ */
+export function ipamPaths(root = "", stateDir: string = STATE_DIR): IpamPaths {
   return {
     lock: `${root}/run/edge-agent/ipam.lock`,
-    records: `${root}/var/lib/edge-agent/ipam`,
+    records: `${root}${stateDir}/ipam`,
     networks: "/var/lib/cni/networks",
-    results: `${root}/var/lib/cni/results`,
+    results: RESULT_FOLDERS.map((folder) => root + folder),
     scratch: `${root}/var/lib/cni/flannel`,
-    snapshot: `${root}/var/lib/edge-agent/network.json`,
+    snapshot: `${root}${stateDir}/network.json`,
     confDir: `${root}/etc/cni/net.d`,
     binDir: `${root}/opt/cni/bin`,
   };

@@ -1,4 +1,6 @@
 import type { FlannelNetwork } from "./conflist.ts";
+import { idleTest } from "./expiry.ts";
+import { dropOldHolds } from "./holds.ts";
 import { IpamNetwork, type IpamPorts, lockIpam } from "./ipam_network.ts";
 import type { Owner } from "./ip_store.ts";
 import type { PodRecord } from "./pod_records.ts";
@@ -46,11 +48,7 @@ export async function collectOrphans(
     const claims = claimsOf(await records.all());
     const oldestMs = clock.now() - holdTtlMs;
     await store.edit(async () => {
-      for (const { ip, mtimeMs } of await store.holds()) {
-        if (mtimeMs >= oldestMs) continue;
-        await store.free(ip);
-        found.holds++;
-      }
+      found.holds = await dropOldHolds(store, oldestMs);
       for (const { ip, owner } of await store.entries()) {
         if (!await isOrphan(owner)) continue;
         await store.free(ip);
@@ -65,9 +63,9 @@ export async function collectOrphans(
         if (timeMs >= oldestMs && await store.hold(ip, pod)) found.held++;
       }
     });
-    const used = new Set(await store.list());
+    const isIdle = await idleTest(store);
     found.records = await records.prune(
-      ({ ips, timeMs }) => timeMs < clock.now() - recordTtlMs && !ips.some((ip) => used.has(ip)),
+      (record) => record.timeMs < clock.now() - recordTtlMs && isIdle(record),
       "unfinished too",
     );
     found.scratch = await new ScratchFiles(fs, scratchDir ?? paths.scratch).removeBroken();

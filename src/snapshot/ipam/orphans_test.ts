@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fakeNode } from "../../../tests/testing/ipam_node.ts";
 import { clearHolds } from "./holds.ts";
+import { RESULT_FOLDERS } from "./ipam_paths.ts";
 
 const hold = (pod: string) => `edge-agent-hold\r\n${pod}`;
 const DAY_MS = 86_400_000;
@@ -9,7 +10,7 @@ Deno.test("collectOrphans() frees what is in nobody's books and holds what a rec
   const { node, fs } = fakeNode();
   const kept = (await node.add("default/kept"))!;
   const lost = (await node.add("default/lost"))!;
-  await fs.remove(`${node.paths.results}/cbr0-${lost.id}-eth0`);
+  await fs.remove(`${node.results}/cbr0-${lost.id}-eth0`);
   await node.put("10.244.1.90", "stranger\r\neth0");
   await node.put("10.244.1.91", "");
   await node.put("10.244.1.92", hold("default/held"));
@@ -30,6 +31,18 @@ Deno.test("collectOrphans() frees what is in nobody's books and holds what a rec
     before.filter((name) => !/^[\d.]+$/.test(name)),
   );
 });
+
+Deno.test.each(RESULT_FOLDERS)(
+  "collectOrphans() leaves the addresses of containers that are in libcni's cache %s",
+  async (folder) => {
+    const { node } = fakeNode();
+    node.results = folder;
+    await node.put("10.244.1.77", "old\r\neth0");
+    await node.cache("default/web-0", "old", "{}");
+    assert.equal((await node.collect()).freed, 0);
+    assert.deepEqual(Object.keys(await node.store()), ["10.244.1.77"]);
+  },
+);
 
 Deno.test("collectOrphans() leaves what it does not understand", async () => {
   const { node } = fakeNode();
@@ -54,11 +67,24 @@ Deno.test("collectOrphans() holds the address of a young record whose file is lo
 
 Deno.test("collectOrphans() leaves the address of a container that lives", async () => {
   const { node, fs } = fakeNode();
-  const { id } = (await node.add("default/web-0"))!;
-  await fs.remove(`${node.paths.results}/cbr0-${id}-eth0`);
-  assert.equal((await node.collect()).freed, 0);
-  assert.equal(Object.keys(await node.store()).length, 1);
+  const { id, ips: [ip] } = (await node.add("default/web-0"))!;
+  await fs.remove(`${node.results}/cbr0-${id}-eth0`);
+  assert.deepEqual(Object.values(await node.collect()), [0, 0, 0, 0, 0]);
+  assert.deepEqual(await node.store(), { [ip!]: `${id}\r\neth0` });
 });
+
+Deno.test.each(["is gone", "can't be seen"])(
+  "collectOrphans() holds the address of a container whose network namespace %s",
+  async (how) => {
+    const { node, fs } = fakeNode();
+    const { id, ips: [ip] } = (await node.add("default/web-0"))!;
+    await fs.remove(`${node.results}/cbr0-${id}-eth0`);
+    if (how === "is gone") await fs.remove(node.netnsOf(id));
+    else fs.fault = (_, path) => path === node.netnsOf(id) ? { code: "EIO" } : undefined;
+    assert.equal((await node.collect()).held, 1);
+    assert.deepEqual(await node.store(), { [ip!]: hold("default/web-0") });
+  },
+);
 
 Deno.test("collectOrphans() drops holds and records that are too old", async () => {
   const { node, fs, clock } = fakeNode();
@@ -79,6 +105,17 @@ Deno.test("collectOrphans() keeps the old record of a pod that has its address",
   await node.add("default/web-0");
   await clock.advance(99 * DAY_MS);
   assert.equal((await node.collect({ holdTtlMs: DAY_MS, recordTtlMs: DAY_MS })).records, 0);
+});
+
+Deno.test("collectOrphans() drops the old record of a pod whose address another one has", async () => {
+  const { node, fs, clock } = fakeNode();
+  node.ranges = [[{ subnet: "10.244.1.0/30" }]]; // one address
+  const { id } = (await node.add("default/job-1"))!;
+  await node.del("default/job-1", id);
+  await clock.advance(40 * DAY_MS);
+  assert.ok(await node.add("default/job-2"));
+  assert.equal((await node.collect()).records, 1);
+  assert.equal((await fs.list("/var/lib/edge-agent/ipam/cbr0")).length, 1);
 });
 
 Deno.test("clearHolds() drops what belongs to pods that are gone", async () => {

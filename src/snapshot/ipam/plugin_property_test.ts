@@ -97,13 +97,13 @@ async function play(ranges: unknown[], steps: readonly Step[], sticky: boolean):
         fs.restart(now);
         // Its record is older or younger than what it had last: it may have either, the others have theirs.
         former.delete(now.pod);
-        await fs.mkdir(`${node.paths.results}-netns`, 0o755);
+        await fs.mkdir(`${node.results}-netns`, 0o755);
         await fs.mkdir("/run/edge-agent", 0o755);
         await reboot();
         break;
       }
       case "reboot":
-        await fs.mkdir(`${node.paths.results}-netns`, 0o755);
+        await fs.mkdir(`${node.results}-netns`, 0o755);
         await reboot();
         break;
       case "collect":

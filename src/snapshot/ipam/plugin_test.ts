@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fakeNode } from "../../../tests/testing/ipam_node.ts";
+import { RESULT_FOLDERS } from "./ipam_paths.ts";
 
 const hold = (pod: string) => `edge-agent-hold\r\n${pod}`;
 
@@ -63,14 +64,18 @@ Deno.test("ADD leaves an address to a container of a namesake that still lives",
   assert.deepEqual((await node.add("default/web-0", { uid: "new" }))?.ips, ["10.244.1.3"]);
 });
 
-Deno.test("ADD finds the addresses of pods older than the agent in libcni's cache", async () => {
-  const { node, exec } = fakeNode();
-  await node.put("10.244.1.77", "old\r\neth0");
-  const ips = [{ version: "4", address: "10.244.1.77/24" }];
-  await node.cache("default/web-0", "old", JSON.stringify({ ips }));
-  assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.77"]);
-  assert.deepEqual(exec.runs, ["ADD c1"]);
-});
+Deno.test.each(RESULT_FOLDERS)(
+  "ADD finds the addresses of pods older than the agent in libcni's cache %s",
+  async (folder) => {
+    const { node, exec } = fakeNode();
+    node.results = folder;
+    await node.put("10.244.1.77", "old\r\neth0");
+    const ips = [{ version: "4", address: "10.244.1.77/24" }];
+    await node.cache("default/web-0", "old", JSON.stringify({ ips }));
+    assert.deepEqual((await node.add("default/web-0"))?.ips, ["10.244.1.77"]);
+    assert.deepEqual(exec.runs, ["ADD c1"]);
+  },
+);
 
 Deno.test("ADD asks the saved network when nothing else knows the pod", async () => {
   const { node, fs } = fakeNode();
@@ -168,18 +173,29 @@ Deno.test("ADD of a container that has an address is refused, and the address st
 
 Deno.test("ADD of a new pod reclaims the oldest hold above 80 %, one of a known pod none", async () => {
   const { node, clock } = fakeNode();
-  node.ranges = [[{ subnet: "10.244.1.0/28" }]]; // 13 addresses
-  for (let i = 0; i < 11; i++) {
-    const { id } = (await node.add(`default/old-${i}`))!;
+  node.ranges = [[{ subnet: "10.244.1.0/28" }]]; // 13 addresses: 11 are above 80 %
+  for (let i = 0; i < 12; i++) {
+    await node.put(`10.244.1.${13 - i}`, hold(`default/old-${i}`));
     await clock.advance(1_000);
-    await node.del(`default/old-${i}`, id);
   }
+  const held = async () =>
+    Object.entries(await node.store()).filter(([, text]) => text.startsWith("edge-agent-hold"))
+      .map(([ip]) => ip);
+  // Without its own there are 11 in use.
+  assert.deepEqual((await node.add("default/old-5"))?.ips, ["10.244.1.8"]);
+  assert.equal((await held()).length, 11);
+  assert.ok(await node.add("default/new"));
+  const left = await held();
+  assert.equal(left.length, 10);
+  assert.ok(!left.includes("10.244.1.13"), "the oldest");
+});
+
+Deno.test("ADD of a new pod reclaims no hold below 80 %", async () => {
+  const { node } = fakeNode();
+  node.ranges = [[{ subnet: "10.244.1.0/28" }]];
+  for (let i = 0; i < 10; i++) await node.put(`10.244.1.${13 - i}`, hold(`default/old-${i}`));
+  await node.add("default/new");
   assert.equal(Object.keys(await node.store()).length, 11);
-  assert.deepEqual((await node.add("default/old-0"))?.ips, ["10.244.1.2"]);
-  assert.equal(Object.keys(await node.store()).length, 11);
-  assert.deepEqual((await node.add("default/new"))?.ips, ["10.244.1.3"]);
-  const store = await node.store();
-  assert.equal(store["10.244.1.4"], hold("default/old-2"));
 });
 
 Deno.test("ADD on a full range drops holds, oldest first, and fails when there is none", async () => {
@@ -232,6 +248,22 @@ Deno.test("ADD that host-local does not survive leaves nothing of it", async () 
   assert.deepEqual(await node.store(), { "10.244.1.2": hold("default/web-0") });
 });
 
+Deno.test.each(["absent", "killed before"] as const)(
+  "ADD that fails as host-local is %s holds the pod's address again, though DEL fails as well",
+  async (fault) => {
+    const { node, exec } = fakeNode();
+    const first = await node.add("default/web-0");
+    await node.del("default/web-0", first!.id);
+    exec.fault = () => fault;
+    const { code, stdout } = await node.call("ADD", "default/web-0", "c9");
+    assert.deepEqual([code, JSON.parse(stdout).code], [1, 999]);
+    assert.deepEqual(await node.store(), { "10.244.1.2": hold("default/web-0") });
+    exec.fault = () => undefined;
+    await node.add("default/other");
+    assert.deepEqual((await node.add("default/web-0"))?.ips, first?.ips);
+  },
+);
+
 Deno.test("ADD succeeds when its record can't be kept", async () => {
   const { node, fs } = fakeNode();
   fs.fault = (op, path) =>
@@ -277,6 +309,18 @@ Deno.test("DEL of a pod whose namesake has an address already holds none", async
   assert.deepEqual(await node.store(), { [next.ips[0]!]: `${next.id}\r\neth0` });
   await node.del("default/web-0", next.id, { uid: "new" });
   assert.deepEqual(await node.store(), { [next.ips[0]!]: hold("default/web-0") });
+});
+
+Deno.test("DEL of a pod whose namesake is gone without a DEL of its own holds the address", async () => {
+  const { node, fs } = fakeNode();
+  const old = (await node.add("default/web-0", { uid: "old" }))!;
+  const next = (await node.add("default/web-0", { uid: "new" }))!;
+  await fs.remove(node.netnsOf(next.id));
+  await node.del("default/web-0", old.id, { uid: "old" });
+  assert.deepEqual(await node.store(), {
+    [old.ips[0]!]: hold("default/web-0"),
+    [next.ips[0]!]: `${next.id}\r\neth0`,
+  });
 });
 
 Deno.test("DEL succeeds when there is no room for a hold or a lock", async () => {

@@ -103,6 +103,18 @@ export class PodRecords {
     return removed;
   }
 
+  /** Removes records, but for those that were written anew since they were read; says how many. */
+  async drop(records: readonly PodRecord[]): Promise<number> {
+    let removed = 0;
+    for (const { pod, ifName, containerID, timeMs } of records) {
+      const now = await this.get(pod, ifName);
+      if (now?.containerID !== containerID || now.timeMs !== timeMs) continue;
+      await this.#fs.remove(`${this.#dir}/${await nameOf(pod, ifName)}`);
+      removed++;
+    }
+    return removed;
+  }
+
   /** Removes all of them. */
   async clear(): Promise<void> {
     await this.prune(() => true, "unfinished too");

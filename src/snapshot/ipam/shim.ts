@@ -17,13 +17,15 @@ const LINKER_VARIABLES = [
  * because it still starts and ends pods when the agent was deleted without undoing its setup, or was damaged.
  *
  * @param program absolute path of the agent, and its first arguments if it needs any
+ * @param stateDir where the agent keeps records and snapshots: the plugin reads no config
  */
-export function renderShim([binary, ...args]: Program): string {
+export function renderShim([binary, ...args]: Program, stateDir: string): string {
   return `#!/bin/sh
 # CNI IPAM plugin of edge-agent: host-local gives the addresses, and a pod gets its former ones again.
 # Written by edge-agent, and removed when its setup is undone.
 PATH="\${CNI_PATH:+$CNI_PATH:}\${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}"
-export PATH
+EDGE_AGENT_STATE_DIR=${quote(stateDir)}
+export PATH EDGE_AGENT_STATE_DIR
 agent=${quote(binary)}
 if [ "\${CNI_COMMAND:-}" != VERSION ] && [ -f "$agent" ] && [ -s "$agent" ] && [ -x "$agent" ] && conf=$(cat); then
   answer=$(

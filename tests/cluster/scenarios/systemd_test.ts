@@ -52,6 +52,8 @@ class InstalledHost {
   static async create(host: EdgeHost, site: EdgeSite, binary: string): Promise<InstalledHost> {
     const installed = new InstalledHost(host);
     await installed.systemd.booted();
+    // As kubespray leaves them.
+    await host.run(["chown", "1001:1001", "/opt/cni/bin", "/etc/cni", "/etc/cni/net.d"]);
     await host.run(["sh", INSTALLER, "--binary", binary], { timeoutMs: 60_000 });
     const { cluster, flannel } = site;
     const folder = host.outside("/etc/edge-agent");
