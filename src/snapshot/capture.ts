@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
+import { isSame } from "./is_same.ts";
 import type { Network } from "./model.ts";
 import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
 import { type NodeIdentity, parseNetwork, type Snapshot, SnapshotError } from "./snapshot_file.ts";
@@ -64,19 +65,4 @@ function whyUnreadable(network: Network): string | undefined {
     if (error instanceof SnapshotError) return `no snapshot can hold it: ${error.message}`;
     throw error;
   }
-}
-
-/** Whether both would be the same file, but for the order of its keys. Makes no garbage: it is asked all the time. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
-  if (a === b) return true;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length &&
-      a.every((each, i) => isSame(each, b[i]));
-  }
-  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
-  // What is undefined is not written.
-  for (const key in left) if (!isSame(left[key], right[key])) return false;
-  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
-  return true;
 }

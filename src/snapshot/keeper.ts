@@ -35,6 +35,10 @@ export class Keeper {
   #newest: Snapshot | undefined;
   /** The newest snapshot's, with what peers have told since. */
   #network: Network | undefined;
+  /** The kernel when that was taken from it. */
+  #takenFrom: KernelState | undefined;
+  /** Whether the network is held since the link went: what others have set until then has been taken. */
+  #isHeld: boolean;
   #state: KeeperState = { state: "starting" };
   #refused: string[] = [];
   readonly #stateLog: StateLog;
@@ -43,6 +47,7 @@ export class Keeper {
     this.#ports = ports;
     this.#own = own;
     this.#bootId = bootId;
+    this.#isHeld = ports.link.state === "down";
     this.#stateLog = new StateLog(ports.logger);
   }
 
@@ -76,7 +81,9 @@ export class Keeper {
   /** Puts the newest network back, as far as flanneld has not set another one since. */
   async restore(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
     if (this.#network === undefined) return undefined;
-    this.#network = withLive(this.#network, await readKernelState(this.#ports.exec));
+    const kernel = await readKernelState(this.#ports.exec);
+    this.#network = withLive(this.#network, kernel);
+    this.#takenFrom = kernel;
     return await this.#putBack(waitMs, signal);
   }
 
@@ -118,6 +125,11 @@ export class Keeper {
     return mended;
   }
 
+  /** Notes that the link is another one. It may be down again by the next pass. */
+  followLink(): void {
+    if (this.#ports.link.state !== "down") this.#isHeld = false;
+  }
+
   /** Takes over what another node tells of itself. The next pass sets it. */
   notice(notice: PeerNotice): void {
     if (this.#network !== undefined) this.#network = applyNotice(this.#network, notice);
@@ -129,8 +141,12 @@ export class Keeper {
    */
   async #mend(kernel: KernelState, signal: AbortSignal): Promise<boolean> {
     const { state } = this.#ports.link;
+    this.followLink();
     switch (state) {
       case "down":
+        // Of what flanneld set until the link went, the last may have been seen by nobody yet.
+        if (!this.#isHeld) this.#network &&= withLive(this.#network, kernel, this.#takenFrom);
+        this.#isHeld = true;
         return await this.#hold(signal);
       case "unknown":
         // Whether flanneld has taken all over: then no route is the agent's any more.
@@ -177,6 +193,7 @@ export class Keeper {
       bootId: this.#bootId,
     });
     if (captured.state === "degraded") return this.#enter(captured);
+    this.#takenFrom = seen.kernel;
     if (captured.state === "unwritten") {
       // What is held while the link is down must not be as old as the disk's last good day.
       this.#network = captured.network;

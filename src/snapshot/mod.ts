@@ -118,6 +118,7 @@ class SnapshotModule implements Module {
     const followLink = () => {
       if (link.state !== "up") this.#upSinceMs = undefined;
       else this.#upSinceMs ??= clock.monotonic();
+      keeper.followLink();
       changed();
     };
     followLink();
