@@ -10,10 +10,10 @@ import { withLive } from "./live_network.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
 import type { NodeKnowledge } from "./next_network.ts";
-import { formatOperation } from "./operation.ts";
 import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
 import { planReconcile } from "./reconcile.ts";
-import { restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
+import { hasChanged, restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
+import { RestoreLog } from "./restore_log.ts";
 import { type NodeIdentity, type Snapshot, SnapshotError } from "./snapshot_file.ts";
 import { type KeeperState, StateLog } from "./state_log.ts";
 
@@ -40,8 +40,8 @@ export class Keeper {
   /** Whether the network is held since the link went: what others have set until then has been taken. */
   #isHeld: boolean;
   #state: KeeperState = { state: "starting" };
-  #refused: string[] = [];
   readonly #stateLog: StateLog;
+  readonly #restoreLog: RestoreLog;
 
   constructor(ports: KeeperPorts, own: NodeIdentity, bootId: string) {
     this.#ports = ports;
@@ -49,6 +49,7 @@ export class Keeper {
     this.#bootId = bootId;
     this.#isHeld = ports.link.state === "down";
     this.#stateLog = new StateLog(ports.logger);
+    this.#restoreLog = new RestoreLog(ports.logger, ports.metrics);
   }
 
   get state(): KeeperState {
@@ -59,9 +60,9 @@ export class Keeper {
     return this.#newest;
   }
 
-  /** Entries that the kernel refuses, as commands with their reasons. */
-  get refused(): readonly string[] {
-    return this.#refused;
+  /** What could not be restored, as commands with their reasons. */
+  get failures(): Pick<RestoreLog, "refused" | "complaints"> {
+    return this.#restoreLog;
   }
 
   /** Reads what is on disk; a disk without a usable snapshot is told and is no end. */
@@ -88,24 +89,11 @@ export class Keeper {
   }
 
   async #putBack(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
-    const { logger, metrics } = this.#ports;
     if (this.#network === undefined) return undefined;
     const report = await restoreNetwork(this.#network, this.#ports, { waitMs, signal });
-    metrics.operations.inc(report.operations);
-    this.#refused = report.refused.map(({ operation, why }) =>
-      `${formatOperation(operation)}: ${why}`
-    );
-    metrics.refused.set(this.#refused.length);
-    if (report.operations > 0 || report.subnetEnv.state === "written") {
-      const { operations, changes, waiting, complaints, tookMs } = report;
-      const subnetEnv = report.subnetEnv.state;
-      logger.info("network put back", {
-        ...{ operations, changes, waiting, complaints, subnetEnv },
-        refused: this.#refused.slice(0, 10),
-        tookMs: Math.round(tookMs),
-      });
-      if (changes.some(({ change }) => change === "readdressed")) this.#announce();
-    }
+    this.#restoreLog.tell(report);
+    const isReaddressed = report.changes.some(({ change }) => change === "readdressed");
+    if (hasChanged(report) && isReaddressed) this.#announce();
     return report;
   }
 
@@ -163,8 +151,7 @@ export class Keeper {
 
   async #hold(signal: AbortSignal): Promise<boolean> {
     const report = await this.#putBack(0, signal);
-    return report !== undefined &&
-      (report.operations > 0 || report.subnetEnv.state === "written");
+    return report !== undefined && hasChanged(report);
   }
 
   async #reconcile(kernel: KernelState, known: NodeKnowledge): Promise<boolean> {

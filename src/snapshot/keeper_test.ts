@@ -237,6 +237,53 @@ Deno.test("Keeper tells that it can't look after the network, and goes on when i
   assert.deepEqual(keeper.state, { state: "kept" });
 });
 
+Deno.test("Keeper tells of settings that it can't make once, until there are others", async () => {
+  const node = await keptNode();
+  const { programs } = node.kernel;
+  let loaded = "br_netfilter 1 0\n";
+  let why = "";
+  programs.set("cat", () => ({ code: 0, stdout: loaded, stderr: "" }));
+  programs.set("modprobe", () => ({ code: 1, stdout: "", stderr: why }));
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  node.link = "down";
+  // Nothing of the network itself is to be changed meanwhile.
+  loaded = "";
+  for (const each of ["not permitted", "not permitted", "not found"]) {
+    why = each;
+    await keeper.pass(signal);
+    assert.deepEqual(keeper.failures.complaints, [`modprobe br_netfilter: ${each}`]);
+  }
+  assert.deepEqual(
+    node.log.of("settings that pods need can not be made").map(({ level, data }) => [level, data]),
+    ["not permitted", "not found"].map((each) => [
+      "warn",
+      { complaints: [`modprobe br_netfilter: ${each}`] },
+    ]),
+  );
+  loaded = "br_netfilter 1 0\n";
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.failures.complaints, []);
+});
+
+Deno.test("Keeper switches on while the link is down what pods need, and says so", async () => {
+  const node = await keptNode();
+  let forward = "1";
+  node.kernel.programs.set("sysctl", (args) => {
+    if (args.includes("-w")) forward = args.at(-1)!.split("=")[1]!;
+    return { code: 0, stdout: `net.ipv4.ip_forward = ${forward}\n`, stderr: "" };
+  });
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  forward = "0";
+  node.link = "down";
+  assert.equal(await keeper.pass(signal), true);
+  assert.equal(forward, "1");
+  const [told] = node.log.of("network put back");
+  assert.deepEqual(told?.data?.settings, ["sysctl -q -w net.ipv4.ip_forward=1"]);
+  assert.equal(await keeper.pass(signal), false);
+});
+
 Deno.test("Keeper holds what it saw last while the disk takes nothing", async () => {
   const node = await keptNode();
   const keeper = await node.openKeeper();

@@ -169,11 +169,19 @@ Deno.test("nextNetwork() keeps parts that could not be read as they were", () =>
     ...FORMER,
     sysctls: { "net.ipv4.ip_forward": "1" },
     bridges: [{ name: "cni0", mac: macOf(1), mtu: 1450, addresses: [] }],
+    files: [{ path: "/etc/cni/net.d/10-flannel.conflist", text: "{}" }],
+    pods: [{
+      ...{ network: "cbr0", namespace: "default", name: "web", uid: "u1" },
+      ...{ containerId: "c1", ifName: "eth0", ips: ["10.244.1.5"] },
+    }],
   });
-  const seen = seenOf({ peers: FORMER.peers }, { missing: { sysctls: "no sysctl" } });
+  const missing = { sysctls: "no sysctl", files: "EIO", pods: "EIO" };
+  const seen = seenOf({ peers: FORMER.peers }, { missing });
   const next = nextNetwork(former, seen, UNKNOWN, OWN);
   assert.ok(next.state === "take");
   assert.deepEqual(next.network.sysctls, former.sysctls);
+  assert.deepEqual(next.network.files, former.files);
+  assert.deepEqual(next.network.pods, former.pods);
   assert.deepEqual(next.network.bridges, []);
   assert.deepEqual(next.network.podCidrs, former.podCidrs);
 });
@@ -185,11 +193,13 @@ Deno.test.each([
   const sysctls = {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    // Of an agent that kept more.
     "net.ipv4.conf.all.rp_filter": "1",
   };
   const former = networkOf({ ...FORMER, sysctls, modules: ["br_netfilter", "vxlan"] });
   const seen = seenOf({
-    sysctls: { "net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "2" },
+    sysctls: { "net.ipv4.ip_forward": "0", "net.bridge.bridge-nf-call-ip6tables": "1" },
     modules: ["vxlan"],
   });
   const next = nextNetwork(former, seen, known, OWN);
@@ -198,7 +208,7 @@ Deno.test.each([
   assert.deepEqual(next.network.sysctls, {
     "net.ipv4.ip_forward": forward,
     "net.bridge.bridge-nf-call-iptables": "1",
-    "net.ipv4.conf.all.rp_filter": "2",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
   });
 });
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { getLogger } from "@logtape/logtape";
 import { Registry } from "prom-client";
 import type { ExecResult } from "../../src/platform/exec.ts";
 import { converge } from "../../src/snapshot/apply.ts";
@@ -14,6 +13,7 @@ import { FakeClock } from "./fake_clock.ts";
 import { FakeFs } from "./fake_fs.ts";
 import { FakeKernel } from "./fake_kernel.ts";
 import { flannelLink, vxlanPeer } from "./flannel_network.ts";
+import { RecordingLogger } from "./recording_logger.ts";
 
 /** `subnet.env` of node 1. */
 export const SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n" +
@@ -30,6 +30,7 @@ export class TestNode {
   readonly fs = new FakeFs();
   readonly clock = new FakeClock();
   readonly announced: PeerNotice[] = [];
+  readonly log = new RecordingLogger();
   link: LinkState = "up";
   nodes: NodeFacts[] | undefined;
   /** Whether the Nodes are known to be so now. */
@@ -72,7 +73,7 @@ export class TestNode {
     const keeper = new Keeper(
       {
         ...{ fs, clock, exec: kernel },
-        logger: getLogger(["edge-agent", "test"]),
+        logger: this.log.logger,
         metrics: createSnapshotMetrics(new Registry()),
         archive: new Archive(fs, "/var/lib/edge-agent", OWN),
         link: {
