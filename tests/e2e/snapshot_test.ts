@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatSnapshot, type Snapshot } from "../../src/snapshot/snapshot_file.ts";
-import { runAgent } from "../testing/agent_process.ts";
+import { AgentProcess, runAgent } from "../testing/agent_process.ts";
 import { flannelLink, networkOf, vxlanPeer } from "../testing/flannel_network.ts";
 
 const OWN = { name: "edge-1", machineId: "m1" };
@@ -174,6 +174,40 @@ Deno.test.each([
     assert.equal(await root.has("run/flannel/subnet.env"), false);
   },
 );
+
+Deno.test("a host without iproute2 is told to install it, and that a compiled agent must be restarted then", async () => {
+  await using root = await TestRoot.create();
+  await root.write(
+    "etc/edge-agent/config.yaml",
+    "admin: {listen: 127.0.0.1:0}\n" +
+      "snapshot: {nodeName: edge-1, underlayWait: 0s, verifyInterval: 1s}\n",
+  );
+  for (const name of ["ip", "bridge"]) await rm(join(root.path, "bin", name));
+  const start = () => {
+    const PATH = join(root.path, "bin");
+    return new AgentProcess(["snapshot", "run", "--root", root.path], { PATH });
+  };
+  const degraded = "the network is not as it should be: the former snapshot is kept";
+  await using agent = start();
+  await agent.logged("can not look after the network", "no program");
+  const version = { ip: "ip utility, iproute2-6.1.0", bridge: "bridge utility, 0.0" };
+  for (const name of ["bridge", "ip"] as const) {
+    await root.program(name, `[ "$1" = -V ] && echo '${version[name]}' || echo '[]'`);
+  }
+  if (Deno.env.get("EDGE_AGENT_BINARY") === undefined) {
+    await agent.logged(degraded);
+    return;
+  }
+  const { error } = await agent.logged("can not look after the network", "restart");
+  assert.equal(
+    error,
+    '"ip" was not there when edge-agent started: restart edge-agent to have it used',
+  );
+  agent.kill("SIGTERM");
+  assert.equal(await agent.exit(), 0);
+  await using restarted = start();
+  await restarted.logged(degraded);
+});
 
 Deno.test("snapshot restore --dry-run shows what it would do, and does nothing", async () => {
   await using root = await TestRoot.create();
