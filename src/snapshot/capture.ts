@@ -11,6 +11,8 @@ export interface Former {
   snapshot: Snapshot | undefined;
   /** The snapshot's, or what it should be by now. */
   network: Network | undefined;
+  /** Whether the snapshot is to be written again: its file is damaged. */
+  isDamaged?: boolean;
 }
 
 /** What became of a network that was seen. */
@@ -24,19 +26,22 @@ export type Capture =
 /** Keeps a network that was seen, if it is good and differs from the one kept before. */
 export async function capture(
   seen: Observation,
-  { snapshot: former, network: before }: Former,
+  { snapshot: former, network: before, isDamaged = false }: Former,
   known: NodeKnowledge,
-  { archive, clock, own, bootId }: {
+  { archive, clock, own, bootId, mayPodsWait = false }: {
     archive: Archive;
     clock: Clock;
     own: NodeIdentity;
     bootId: string;
+    /** Pods alone are no reason to write now: what they had is in libcni's cache and the IPAM's records, too. */
+    mayPodsWait?: boolean;
   },
 ): Promise<Capture> {
   const next = nextNetwork(before, seen, known, own.name);
   if (next.state === "keep") return { state: "degraded", why: next.why };
   const { network } = next;
-  if (former !== undefined && isSame(network, former.network)) {
+  const seenLater = mayPodsWait && former ? { pods: former.network.pods } : {};
+  if (!isDamaged && former && isSame({ ...network, ...seenLater }, former.network)) {
     return { state: "kept", snapshot: former, written: false };
   }
   const unreadable = whyUnreadable(network);

@@ -4,6 +4,7 @@ import { runOperations } from "./apply.ts";
 import type { Archive } from "./archive.ts";
 import { capture } from "./capture.ts";
 import { collect, type Observation } from "./collect.ts";
+import { KnownNodes } from "./known_nodes.ts";
 import { readKernelState } from "./kernel_state.ts";
 import type { LinkPort } from "./link_port.ts";
 import { withLive } from "./live_network.ts";
@@ -24,6 +25,8 @@ export interface KeeperPorts extends RestorePorts {
   archive: Archive;
   link: LinkPort;
   nodes: () => NodeKnowledge;
+  /** How often a change of pods alone is written at most, ms. */
+  podsIntervalMs: number;
   notices?: PeerNotices;
 }
 
@@ -33,6 +36,9 @@ export class Keeper {
   readonly #own: NodeIdentity;
   readonly #bootId: string;
   #newest: Snapshot | undefined;
+  #isDamaged = false;
+  /** Monotonic ms; undefined before the first. */
+  #savedAtMs: number | undefined;
   /** The newest snapshot's, with what peers have told since. */
   #network: Network | undefined;
   /** The kernel when that was taken from it. */
@@ -40,6 +46,7 @@ export class Keeper {
   /** Whether the network is held since the link went: what others have set until then has been taken. */
   #isHeld: boolean;
   #state: KeeperState = { state: "starting" };
+  readonly #known: KnownNodes;
   readonly #stateLog: StateLog;
   readonly #restoreLog: RestoreLog;
 
@@ -48,6 +55,7 @@ export class Keeper {
     this.#own = own;
     this.#bootId = bootId;
     this.#isHeld = ports.link.state === "down";
+    this.#known = new KnownNodes(ports.nodes, own.name, ports.logger);
     this.#stateLog = new StateLog(ports.logger);
     this.#restoreLog = new RestoreLog(ports.logger, ports.metrics);
   }
@@ -72,6 +80,7 @@ export class Keeper {
       const loaded = await archive.load();
       if (loaded.state === "none") return;
       for (const why of loaded.passedOver) logger.warn("a snapshot can not be used", { why });
+      this.#isDamaged = loaded.isDamaged;
       this.#take(loaded.snapshot);
     } catch (error) {
       if (!(error instanceof SnapshotError)) throw error;
@@ -143,7 +152,7 @@ export class Keeper {
         this.#network &&= withLive(this.#network, kernel);
         return await this.#hold(signal);
       case "up":
-        return await this.#reconcile(kernel, this.#knowledge());
+        return await this.#reconcile(kernel, this.#known.read());
       default:
         return state satisfies never;
     }
@@ -173,9 +182,12 @@ export class Keeper {
   }
 
   async #save(seen: Observation): Promise<void> {
-    const former = { snapshot: this.#newest, network: this.#network };
-    const captured = await capture(seen, former, this.#knowledge(), {
+    const { clock, podsIntervalMs } = this.#ports;
+    const [snapshot, network, isDamaged] = [this.#newest, this.#network, this.#isDamaged];
+    const former = { snapshot, network, isDamaged };
+    const captured = await capture(seen, former, this.#known.read(), {
       ...this.#ports,
+      mayPodsWait: clock.monotonic() - (this.#savedAtMs ?? -Infinity) < podsIntervalMs,
       own: this.#own,
       bootId: this.#bootId,
     });
@@ -188,17 +200,11 @@ export class Keeper {
     }
     if (captured.written) {
       this.#ports.metrics.saved.inc();
+      this.#savedAtMs = clock.monotonic();
+      this.#isDamaged = false;
       this.#take(captured.snapshot);
     }
     this.#enter({ state: "kept" });
-  }
-
-  #knowledge(): NodeKnowledge {
-    const known = this.#ports.nodes();
-    if (known.state !== "fresh") return known;
-    // A list without this node is of another cluster, or not whole: nobody goes for it.
-    const isWhole = known.nodes.some(({ name }) => name === this.#own.name);
-    return isWhole ? known : { ...known, state: "stale" };
   }
 
   #take(snapshot: Snapshot): void {

@@ -9,6 +9,7 @@ import {
   TestNode,
 } from "../../tests/testing/flannel_node.ts";
 import { converge } from "./apply.ts";
+import { parseSnapshot } from "./snapshot_file.ts";
 
 const { signal } = new AbortController();
 
@@ -299,6 +300,91 @@ Deno.test("Keeper holds what it saw last while the disk takes nothing", async ()
   await keeper.pass(signal);
   assert.deepEqual(keeper.state, { state: "kept" });
   assert.deepEqual((await node.openKeeper()).newest?.network.peers[0], vxlanPeer(2, 7));
+});
+
+const STATE = "/var/lib/edge-agent";
+
+/** What libcni writes for each pod. */
+async function addPod(node: TestNode, name: string, ip: string): Promise<void> {
+  await node.fs.mkdir("/var/lib/cni/results", 0o700);
+  const result = {
+    kind: "cniCacheV1",
+    containerId: `c-${name}`,
+    ifName: "eth0",
+    networkName: "cbr0",
+    cniArgs: [["K8S_POD_NAMESPACE", "default"], ["K8S_POD_NAME", name]],
+    result: { cniVersion: "1.0.0", ips: [{ address: `${ip}/24` }] },
+  };
+  const path = `/var/lib/cni/results/cbr0-c-${name}-eth0`;
+  await node.fs.writeAtomic(path, JSON.stringify(result), 0o600);
+}
+
+Deno.test("Keeper writes for pods alone at most once in an interval", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const podsOnDisk = async () =>
+    (await node.openKeeper()).newest!.network.pods.map(({ name }) => name);
+  // The first of this agent.
+  await addPod(node, "a", "10.244.1.5");
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a"]);
+  await addPod(node, "b", "10.244.1.6");
+  await node.clock.advance(299_000);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a"]);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  await node.clock.advance(1_000);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a", "b"]);
+  // What restores need is written at once, and pods with it.
+  await addPod(node, "c", "10.244.1.7");
+  await node.runFlannel([vxlanPeer(4)]);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a", "b", "c"]);
+});
+
+Deno.test.each([
+  {
+    name: "damaged",
+    damage: (node: TestNode) => node.fs.writeAtomic(`${STATE}/network.json`, "{", 0o600),
+  },
+  { name: "gone", damage: (node: TestNode) => node.fs.remove(`${STATE}/network.json`) },
+])(
+  "Keeper writes a newest snapshot again once that is $name, though nothing changed",
+  async ({ damage }) => {
+    const node = await keptNode();
+    await node.fs.link(`${STATE}/network.json`, `${STATE}/network.prev.json`);
+    await damage(node);
+    const keeper = await node.openKeeper();
+    for (let i = 0; i < 2; i++) await keeper.pass(signal);
+    for (const name of ["network.json", "network.prev.json"]) {
+      assert.deepEqual(
+        parseSnapshot(await node.fs.readText(`${STATE}/${name}`)).network.peers,
+        PEERS,
+      );
+    }
+    assert.equal(keeper.newest?.generation, 2);
+  },
+);
+
+Deno.test("Keeper tells once of a cluster that has no Node of this name", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const passWith = async (...nodes: number[]) => {
+    node.nodes = nodes.map((n) => factsOf(n));
+    await keeper.pass(signal);
+    return node.log.of("the cluster has no such Node: set snapshot.nodeName");
+  };
+  node.isHeard = false;
+  assert.deepEqual(await passWith(2), []);
+  node.isHeard = true;
+  assert.deepEqual(await passWith(1, 2), []);
+  await passWith(2);
+  assert.deepEqual((await passWith(2)).map(({ level, data }) => [level, data]), [
+    ["warn", { node: "edge-1" }],
+  ]);
+  await passWith(1, 2);
+  assert.equal((await passWith(2)).length, 2);
 });
 
 Deno.test("Keeper begins anew on a disk without a usable snapshot", async () => {

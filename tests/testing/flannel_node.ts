@@ -87,6 +87,7 @@ export class TestNode {
           const state = this.isHeard && this.link === "up" ? "fresh" : "stale";
           return { state, nodes: this.nodes };
         },
+        podsIntervalMs: 300_000,
         notices: {
           announce: (notice) => void this.announced.push(notice),
           subscribe: () => () => {},
