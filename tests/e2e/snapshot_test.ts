@@ -262,6 +262,36 @@ Deno.test("snapshot save keeps nothing of a host without flannel, and says why",
   assert.equal(await root.has(`${STATE}/network.json`), false);
 });
 
+Deno.test("snapshot save writes a damaged snapshot again, though nothing changed", async () => {
+  await using root = await TestRoot.create();
+  await mkdir(join(root.path, "run/flannel"), { recursive: true });
+  await root.write("run/flannel/subnet.env", SUBNET_ENV);
+  const newest = join(root.path, STATE, "network.json");
+  assert.match((await root.run("save")).stdout, /^snapshot 1: 0 devices/);
+  assert.match((await root.run("save")).stdout, /^snapshot 1 holds all of it already/);
+  await root.write(`${STATE}/network.prev.json`, await readFile(newest, "utf8"));
+  await root.write(`${STATE}/network.json`, "{");
+  assert.match((await root.run("save")).stdout, /^snapshot 2: 0 devices/);
+  assert.equal(JSON.parse(await readFile(newest, "utf8")).generation, 2);
+});
+
+Deno.test("snapshot run looks as soon as flanneld has written its file", async () => {
+  await using root = await TestRoot.create();
+  await mkdir(join(root.path, "run/flannel"), { recursive: true });
+  const slow = { underlayWait: "0s", debounce: "10ms", verifyInterval: "15s" };
+  await root.write(
+    "etc/edge-agent/config.yaml",
+    JSON.stringify({ admin: { listen: "127.0.0.1:0" }, snapshot: { nodeName: "edge-1", ...slow } }),
+  );
+  const PATH = `${join(root.path, "bin")}:${Deno.env.get("PATH")}`;
+  await using agent = new AgentProcess(["snapshot", "run", "--root", root.path], { PATH });
+  await agent.logged("the network is not as it should be: the former snapshot is kept");
+  const writtenMs = performance.now();
+  await root.write("run/flannel/subnet.env", SUBNET_ENV);
+  await agent.logged("the network is as it should be");
+  assert.ok(performance.now() - writtenMs < 10_000, "only the next look found it");
+});
+
 Deno.test("snapshot commands want their section in the config", async () => {
   await using root = await TestRoot.create();
   await root.write("etc/edge-agent/config.yaml", "{}\n");
