@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { factsOf, flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
 import {
+  addPod,
   keptNode,
   PATH,
   PEERS,
@@ -10,6 +11,7 @@ import {
 } from "../../tests/testing/flannel_node.ts";
 import { converge } from "./apply.ts";
 import { parseSnapshot } from "./snapshot_file.ts";
+import { snapshotStatus } from "./status.ts";
 
 const { signal } = new AbortController();
 
@@ -255,6 +257,10 @@ Deno.test("Keeper tells of settings that it can't make once, until there are oth
     await keeper.pass(signal);
     assert.deepEqual(keeper.failures.complaints, [`modprobe br_netfilter: ${each}`]);
   }
+  const status = snapshotStatus(keeper, {
+    ...{ link: node.link, nodes: undefined, peersAreTold: false, stickyIps: { state: "off" } },
+  });
+  assert.deepEqual(status.complaints, keeper.failures.complaints);
   assert.deepEqual(
     node.log.of("settings that pods need can not be made").map(({ level, data }) => [level, data]),
     ["not permitted", "not found"].map((each) => [
@@ -304,31 +310,16 @@ Deno.test("Keeper holds what it saw last while the disk takes nothing", async ()
 
 const STATE = "/var/lib/edge-agent";
 
-/** What libcni writes for each pod. */
-async function addPod(node: TestNode, name: string, ip: string): Promise<void> {
-  await node.fs.mkdir("/var/lib/cni/results", 0o700);
-  const result = {
-    kind: "cniCacheV1",
-    containerId: `c-${name}`,
-    ifName: "eth0",
-    networkName: "cbr0",
-    cniArgs: [["K8S_POD_NAMESPACE", "default"], ["K8S_POD_NAME", name]],
-    result: { cniVersion: "1.0.0", ips: [{ address: `${ip}/24` }] },
-  };
-  const path = `/var/lib/cni/results/cbr0-c-${name}-eth0`;
-  await node.fs.writeAtomic(path, JSON.stringify(result), 0o600);
-}
-
 Deno.test("Keeper writes for pods alone at most once in an interval", async () => {
   const node = await keptNode();
   const keeper = await node.openKeeper();
   const podsOnDisk = async () =>
     (await node.openKeeper()).newest!.network.pods.map(({ name }) => name);
   // The first of this agent.
-  await addPod(node, "a", "10.244.1.5");
+  await addPod(node.fs, "a", "10.244.1.5");
   await keeper.pass(signal);
   assert.deepEqual(await podsOnDisk(), ["a"]);
-  await addPod(node, "b", "10.244.1.6");
+  await addPod(node.fs, "b", "10.244.1.6");
   await node.clock.advance(299_000);
   await keeper.pass(signal);
   assert.deepEqual(await podsOnDisk(), ["a"]);
@@ -337,7 +328,7 @@ Deno.test("Keeper writes for pods alone at most once in an interval", async () =
   await keeper.pass(signal);
   assert.deepEqual(await podsOnDisk(), ["a", "b"]);
   // What restores need is written at once, and pods with it.
-  await addPod(node, "c", "10.244.1.7");
+  await addPod(node.fs, "c", "10.244.1.7");
   await node.runFlannel([vxlanPeer(4)]);
   await keeper.pass(signal);
   assert.deepEqual(await podsOnDisk(), ["a", "b", "c"]);

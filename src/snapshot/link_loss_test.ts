@@ -27,15 +27,10 @@ const over5 = (n: number, incarnation?: number): Peer => ({
 });
 
 /** A peer with the same pods, made anew on its machine: flanneld replaces these two entries, and no route. */
-function remake(node: TestNode, n: number): void {
-  node.change(
-    "ip",
-    `neigh replace 10.244.${n}.0 lladdr ${macOf(n, 7)} nud permanent dev flannel.1`,
-  );
-  node.change(
-    "bridge",
-    `fdb replace ${macOf(n, 7)} dst 192.168.5.${n} dev flannel.1 self permanent`,
-  );
+function remake(node: TestNode, n: number, incarnation = 7): void {
+  const mac = macOf(n, incarnation);
+  node.change("ip", `neigh replace 10.244.${n}.0 lladdr ${mac} nud permanent dev flannel.1`);
+  node.change("bridge", `fdb replace ${mac} dst 192.168.5.${n} dev flannel.1 self permanent`);
 }
 
 /** The link goes, and the agent looks twice. */
@@ -100,7 +95,7 @@ Deno.test("Keeper holds what flanneld set while the link was up too shortly for 
   await keeper.pass(signal);
   assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
   // From now on it is held.
-  node.change("ip", `neigh replace 10.244.2.0 lladdr ${macOf(9)} nud permanent dev flannel.1`);
+  remake(node, 2, 9);
   await keeper.pass(signal);
   assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
 });
@@ -113,6 +108,30 @@ Deno.test("Keeper holds what the cluster said of a peer that a stopped flanneld 
   await keeper.pass(signal);
   await loseLink(node, keeper);
   assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+});
+
+Deno.test("Keeper holds what the cluster said of a peer over what flanneld had set before", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  remake(node, 2);
+  node.nodes = [factsOf(1), factsOf(2, { vtepMac: macOf(2, 8) }), factsOf(3)];
+  await keeper.pass(signal);
+  await loseLink(node, keeper);
+  assert.equal(node.kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 8));
+});
+
+Deno.test("Keeper holds what another node told of itself before the first look", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  await keeper.restore(0, signal);
+  keeper.notice({
+    node: "edge-2",
+    podCidrs: ["10.244.2.0/24"],
+    vteps: [{ mac: macOf(2, 7), endpoint: "192.168.5.99" }],
+  });
+  await loseLink(node, keeper);
+  assert.equal(node.kernel.fdb.get(`flannel.1 ${macOf(2, 7)}`), "192.168.5.99");
 });
 
 Deno.test("S34 Keeper brings a device back that a restarting flanneld had taken away when the link went", async () => {

