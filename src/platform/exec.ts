@@ -1,4 +1,5 @@
 import { AgentError, errorMessage } from "../kernel/errors.ts";
+import { PROGRAMS } from "./programs.ts";
 import { TextLines } from "./text_lines.ts";
 
 /** What a program gets besides its arguments. */
@@ -145,7 +146,12 @@ function spawn(program: string, options: Deno.CommandOptions): Deno.ChildProcess
       throw new ProgramError(program, `there is no program "${program}" on PATH: install it`);
     }
     if ((error as Error).name === "NotCapable") {
-      throw new ProgramError(program, `this build was not compiled to run "${program}"`);
+      throw new ProgramError(
+        program,
+        PROGRAMS.includes(program)
+          ? `"${program}" was not there when edge-agent started: restart edge-agent to have it used`
+          : `this build was not compiled to run "${program}"`,
+      );
     }
     throw new ProgramError(program, `cannot run "${program}": ${errorMessage(error)}`, {
       cause: error,

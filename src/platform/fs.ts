@@ -1,5 +1,5 @@
 import { UnavailableError } from "../kernel/errors.ts";
-import { writeAtomic } from "./atomic_write.ts";
+import { parentOf, writeAtomic } from "./atomic_write.ts";
 import { diskCalls } from "./disk_calls.ts";
 
 /** What is known of a file; it changes whenever the file is written or replaced. */
@@ -29,6 +29,11 @@ export interface Fs {
   /** Removes a file or an empty directory; one that is not there is fine. */
   remove(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /**
+   * Gives a file a second name, in place of what bears that: a crash leaves it or the file. Not durable on return.
+   * Some disks have no second names.
+   */
+  link(from: string, to: string): Promise<void>;
   /** Creates a file that must not be there yet; false when it is. Not durable on return. */
   createExclusive(path: string, text: string, mode: number): Promise<boolean>;
   /**
@@ -100,6 +105,7 @@ export function createFs(root = "/"): Fs {
         });
       }),
     rename: (from, to) => call(from, (resolved) => Deno.rename(resolved, resolve(to))),
+    link: (from, to) => call(from, (resolved) => link(resolved, resolve(to))),
     createExclusive: (path, text, mode) =>
       call(path, (resolved) => createExclusive(resolved, toBytes(text), mode)),
     lock: (path, timeoutMs) => call(path, (resolved) => lock(resolved, timeoutMs)),
@@ -110,6 +116,20 @@ export function createFs(root = "/"): Fs {
         if (((known ?? 0) & 0o777) !== mode) await Deno.chmod(resolved, mode);
       }),
   };
+}
+
+async function link(from: string, to: string): Promise<void> {
+  // Not one of the names for temporary files: who opens one of those to write it anew would empty this file.
+  const temporary = `${parentOf(to)}/.${to.slice(to.lastIndexOf("/") + 1)}.link`;
+  const clear = () =>
+    Deno.remove(temporary).catch((error) => {
+      if (!isNotFound(error)) throw error;
+    });
+  await clear();
+  await Deno.link(from, temporary);
+  await Deno.rename(temporary, to);
+  // Between two names of one file that does nothing.
+  await clear();
 }
 
 async function createExclusive(path: string, data: Uint8Array, mode: number): Promise<boolean> {

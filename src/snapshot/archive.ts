@@ -17,6 +17,8 @@ export type Loaded =
     path: string;
     /** Why a newer one was passed over. */
     passedOver: string[];
+    /** Whether the next one must be kept even if it is the same: the newest file is damaged, or not there. */
+    isDamaged: boolean;
   }
   | { state: "none" };
 
@@ -44,7 +46,8 @@ export class Archive {
       try {
         const snapshot = parseSnapshot(await this.#fs.readText(path));
         checkOwner(snapshot, this.#own);
-        return { state: "loaded", snapshot, path, passedOver };
+        const isDamaged = path !== this.paths[0];
+        return { state: "loaded", snapshot, path, passedOver, isDamaged };
       } catch (error) {
         if (isNotFound(error)) continue;
         passedOver.push(`${this.#fs.resolve(path)}: ${errorMessage(error)}`);
@@ -61,7 +64,11 @@ export class Archive {
   async save(snapshot: Snapshot): Promise<void> {
     const [newest, previous] = this.paths;
     const former = await this.#usableText(newest);
-    if (former !== undefined) await this.#fs.writeAtomic(previous, former, 0o600);
+    // A second name costs no write; a disk that has none gets a copy.
+    if (former !== undefined) {
+      await this.#fs.link(newest, previous)
+        .catch(() => this.#fs.writeAtomic(previous, former, 0o600));
+    }
     await this.#fs.writeAtomic(newest, formatSnapshot(snapshot), 0o600);
   }
 

@@ -116,6 +116,51 @@ Deno.test.each([
   await assert.rejects(new Archive(fs, DIR, own).load(), want);
 });
 
+Deno.test("Archive.save() makes the former snapshot the previous one, with one write", async () => {
+  for (const links of ["some", "none"] as const) {
+    const fs = new FakeFs({ [NEWEST]: formatSnapshot(snapshotOf(1)) });
+    const archive = new Archive(fs, DIR, OWN);
+    if (links === "none") fs.fault = (op) => op === "link" ? { code: "EPERM" } : undefined;
+    for (const generation of [2, 3]) {
+      const from = fs.calls.length;
+      await archive.save(snapshotOf(generation));
+      const writes = fs.calls.slice(from).filter((call) => call.startsWith("write ")).length;
+      assert.equal(writes, links === "none" ? 2 : 1);
+      const previous = parseSnapshot(await fs.readText(PREVIOUS));
+      assert.deepEqual(previous, snapshotOf(generation - 1));
+    }
+    fs.restart({ entries: "lost", bytes: 0 });
+    assert.equal(await loadedGeneration(fs), 3);
+    assert.deepEqual(parseSnapshot(await fs.readText(PREVIOUS)), snapshotOf(2));
+  }
+});
+
+Deno.test("Archive.save() goes on after a write that failed", async () => {
+  const fs = new FakeFs({
+    [NEWEST]: formatSnapshot(snapshotOf(2)),
+    [PREVIOUS]: formatSnapshot(snapshotOf(1)),
+  });
+  const archive = new Archive(fs, DIR, OWN);
+  fs.fault = (op) => op === "write" ? { code: "ENOSPC", tornAt: 9 } : undefined;
+  await assert.rejects(archive.save(snapshotOf(3)));
+  assert.equal(await loadedGeneration(fs), 2);
+  fs.fault = () => undefined;
+  await archive.save(snapshotOf(3));
+  assert.equal(await loadedGeneration(fs), 3);
+  assert.deepEqual(parseSnapshot(await fs.readText(PREVIOUS)), snapshotOf(2));
+});
+
+Deno.test("Archive.save() keeps another node's snapshot from becoming the previous generation", async () => {
+  const foreign = { ...snapshotOf(5), node: { name: "edge-7", machineId: "m7" } };
+  const fs = new FakeFs({
+    [NEWEST]: formatSnapshot(foreign),
+    [PREVIOUS]: formatSnapshot(snapshotOf(1)),
+  });
+  await new Archive(fs, DIR, OWN).save(snapshotOf(2));
+  await fs.writeAtomic(NEWEST, "broken", 0o600);
+  assert.equal(await loadedGeneration(fs), 1);
+});
+
 Deno.test("Archive.save() keeps what can't be used from becoming the previous generation", async () => {
   const fs = new FakeFs({ [NEWEST]: "broken", [PREVIOUS]: formatSnapshot(snapshotOf(1)) });
   await new Archive(fs, DIR, OWN).save(snapshotOf(2));

@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
+import { isSame } from "./is_same.ts";
 import type { Network } from "./model.ts";
 import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
 import { type NodeIdentity, parseNetwork, type Snapshot, SnapshotError } from "./snapshot_file.ts";
@@ -10,6 +11,8 @@ export interface Former {
   snapshot: Snapshot | undefined;
   /** The snapshot's, or what it should be by now. */
   network: Network | undefined;
+  /** Whether the snapshot is to be written again: its file is damaged. */
+  isDamaged?: boolean;
 }
 
 /** What became of a network that was seen. */
@@ -23,19 +26,22 @@ export type Capture =
 /** Keeps a network that was seen, if it is good and differs from the one kept before. */
 export async function capture(
   seen: Observation,
-  { snapshot: former, network: before }: Former,
+  { snapshot: former, network: before, isDamaged = false }: Former,
   known: NodeKnowledge,
-  { archive, clock, own, bootId }: {
+  { archive, clock, own, bootId, mayPodsWait = false }: {
     archive: Archive;
     clock: Clock;
     own: NodeIdentity;
     bootId: string;
+    /** Pods alone are no reason to write now: what they had is in libcni's cache and the IPAM's records, too. */
+    mayPodsWait?: boolean;
   },
 ): Promise<Capture> {
   const next = nextNetwork(before, seen, known, own.name);
   if (next.state === "keep") return { state: "degraded", why: next.why };
   const { network } = next;
-  if (former !== undefined && isSame(network, former.network)) {
+  const seenLater = mayPodsWait && former ? { pods: former.network.pods } : {};
+  if (!isDamaged && former && isSame({ ...network, ...seenLater }, former.network)) {
     return { state: "kept", snapshot: former, written: false };
   }
   const unreadable = whyUnreadable(network);
@@ -64,19 +70,4 @@ function whyUnreadable(network: Network): string | undefined {
     if (error instanceof SnapshotError) return `no snapshot can hold it: ${error.message}`;
     throw error;
   }
-}
-
-/** Whether both would be the same file, but for the order of its keys. Makes no garbage: it is asked all the time. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
-  if (a === b) return true;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length &&
-      a.every((each, i) => isSame(each, b[i]));
-  }
-  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
-  // What is undefined is not written.
-  for (const key in left) if (!isSame(left[key], right[key])) return false;
-  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
-  return true;
 }

@@ -10,7 +10,10 @@ const Interval = Duration.check(z.refine((ms) => ms >= MIN_INTERVAL_MS, "must be
 export const SnapshotConfig = z.strictObject({
   /** `metadata.name` of this node's Node; the host name unless set. */
   nodeName: z.optional(z.string().check(z.minLength(1))),
-  /** How often everything is looked at, whether or not anything was seen to change. */
+  /**
+   * How often everything is looked at, whether or not anything was seen to change, and how often pods alone are
+   * written at most.
+   */
   interval: z.prefault(Interval, "5m"),
   /** How often the network is made sure of while the link is down: others may undo it. */
   verifyInterval: z.prefault(Interval, "30s"),

@@ -4,16 +4,17 @@ import { runOperations } from "./apply.ts";
 import type { Archive } from "./archive.ts";
 import { capture } from "./capture.ts";
 import { collect, type Observation } from "./collect.ts";
+import { KnownNodes } from "./known_nodes.ts";
 import { readKernelState } from "./kernel_state.ts";
 import type { LinkPort } from "./link_port.ts";
 import { withLive } from "./live_network.ts";
 import type { SnapshotMetrics } from "./metrics.ts";
 import { type KernelState, type Network, OWN_PROTOCOL } from "./model.ts";
 import type { NodeKnowledge } from "./next_network.ts";
-import { formatOperation } from "./operation.ts";
 import { applyNotice, noticeOf, type PeerNotice, type PeerNotices } from "./peer_notice.ts";
 import { planReconcile } from "./reconcile.ts";
-import { restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
+import { hasChanged, restoreNetwork, type RestorePorts, type RestoreReport } from "./restore.ts";
+import { RestoreLog } from "./restore_log.ts";
 import { type NodeIdentity, type Snapshot, SnapshotError } from "./snapshot_file.ts";
 import { type KeeperState, StateLog } from "./state_log.ts";
 
@@ -24,6 +25,8 @@ export interface KeeperPorts extends RestorePorts {
   archive: Archive;
   link: LinkPort;
   nodes: () => NodeKnowledge;
+  /** How often a change of pods alone is written at most, ms. */
+  podsIntervalMs: number;
   notices?: PeerNotices;
 }
 
@@ -33,17 +36,28 @@ export class Keeper {
   readonly #own: NodeIdentity;
   readonly #bootId: string;
   #newest: Snapshot | undefined;
+  #isDamaged = false;
+  /** Monotonic ms; undefined before the first. */
+  #savedAtMs: number | undefined;
   /** The newest snapshot's, with what peers have told since. */
   #network: Network | undefined;
+  /** The kernel when that was taken from it. */
+  #takenFrom: KernelState | undefined;
+  /** Whether the network is held since the link went: what others have set until then has been taken. */
+  #isHeld: boolean;
   #state: KeeperState = { state: "starting" };
-  #refused: string[] = [];
+  readonly #known: KnownNodes;
   readonly #stateLog: StateLog;
+  readonly #restoreLog: RestoreLog;
 
   constructor(ports: KeeperPorts, own: NodeIdentity, bootId: string) {
     this.#ports = ports;
     this.#own = own;
     this.#bootId = bootId;
+    this.#isHeld = ports.link.state === "down";
+    this.#known = new KnownNodes(ports.nodes, own.name, ports.logger);
     this.#stateLog = new StateLog(ports.logger);
+    this.#restoreLog = new RestoreLog(ports.logger, ports.metrics);
   }
 
   get state(): KeeperState {
@@ -54,9 +68,9 @@ export class Keeper {
     return this.#newest;
   }
 
-  /** Entries that the kernel refuses, as commands with their reasons. */
-  get refused(): readonly string[] {
-    return this.#refused;
+  /** What could not be restored, as commands with their reasons. */
+  get failures(): Pick<RestoreLog, "refused" | "complaints"> {
+    return this.#restoreLog;
   }
 
   /** Reads what is on disk; a disk without a usable snapshot is told and is no end. */
@@ -66,6 +80,7 @@ export class Keeper {
       const loaded = await archive.load();
       if (loaded.state === "none") return;
       for (const why of loaded.passedOver) logger.warn("a snapshot can not be used", { why });
+      this.#isDamaged = loaded.isDamaged;
       this.#take(loaded.snapshot);
     } catch (error) {
       if (!(error instanceof SnapshotError)) throw error;
@@ -76,29 +91,18 @@ export class Keeper {
   /** Puts the newest network back, as far as flanneld has not set another one since. */
   async restore(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
     if (this.#network === undefined) return undefined;
-    this.#network = withLive(this.#network, await readKernelState(this.#ports.exec));
+    const kernel = await readKernelState(this.#ports.exec);
+    this.#network = withLive(this.#network, kernel);
+    this.#takenFrom = kernel;
     return await this.#putBack(waitMs, signal);
   }
 
   async #putBack(waitMs: number, signal: AbortSignal): Promise<RestoreReport | undefined> {
-    const { logger, metrics } = this.#ports;
     if (this.#network === undefined) return undefined;
     const report = await restoreNetwork(this.#network, this.#ports, { waitMs, signal });
-    metrics.operations.inc(report.operations);
-    this.#refused = report.refused.map(({ operation, why }) =>
-      `${formatOperation(operation)}: ${why}`
-    );
-    metrics.refused.set(this.#refused.length);
-    if (report.operations > 0 || report.subnetEnv.state === "written") {
-      const { operations, changes, waiting, complaints, tookMs } = report;
-      const subnetEnv = report.subnetEnv.state;
-      logger.info("network put back", {
-        ...{ operations, changes, waiting, complaints, subnetEnv },
-        refused: this.#refused.slice(0, 10),
-        tookMs: Math.round(tookMs),
-      });
-      if (changes.some(({ change }) => change === "readdressed")) this.#announce();
-    }
+    this.#restoreLog.tell(report);
+    const isReaddressed = report.changes.some(({ change }) => change === "readdressed");
+    if (hasChanged(report) && isReaddressed) this.#announce();
     return report;
   }
 
@@ -118,6 +122,11 @@ export class Keeper {
     return mended;
   }
 
+  /** Notes that the link is another one. It may be down again by the next pass. */
+  followLink(): void {
+    if (this.#ports.link.state !== "down") this.#isHeld = false;
+  }
+
   /** Takes over what another node tells of itself. The next pass sets it. */
   notice(notice: PeerNotice): void {
     if (this.#network !== undefined) this.#network = applyNotice(this.#network, notice);
@@ -129,8 +138,12 @@ export class Keeper {
    */
   async #mend(kernel: KernelState, signal: AbortSignal): Promise<boolean> {
     const { state } = this.#ports.link;
+    this.followLink();
     switch (state) {
       case "down":
+        // Of what flanneld set until the link went, the last may have been seen by nobody yet.
+        if (!this.#isHeld) this.#network &&= withLive(this.#network, kernel, this.#takenFrom);
+        this.#isHeld = true;
         return await this.#hold(signal);
       case "unknown":
         // Whether flanneld has taken all over: then no route is the agent's any more.
@@ -139,7 +152,7 @@ export class Keeper {
         this.#network &&= withLive(this.#network, kernel);
         return await this.#hold(signal);
       case "up":
-        return await this.#reconcile(kernel, this.#knowledge());
+        return await this.#reconcile(kernel, this.#known.read());
       default:
         return state satisfies never;
     }
@@ -147,8 +160,7 @@ export class Keeper {
 
   async #hold(signal: AbortSignal): Promise<boolean> {
     const report = await this.#putBack(0, signal);
-    return report !== undefined &&
-      (report.operations > 0 || report.subnetEnv.state === "written");
+    return report !== undefined && hasChanged(report);
   }
 
   async #reconcile(kernel: KernelState, known: NodeKnowledge): Promise<boolean> {
@@ -170,13 +182,17 @@ export class Keeper {
   }
 
   async #save(seen: Observation): Promise<void> {
-    const former = { snapshot: this.#newest, network: this.#network };
-    const captured = await capture(seen, former, this.#knowledge(), {
+    const { clock, podsIntervalMs } = this.#ports;
+    const [snapshot, network, isDamaged] = [this.#newest, this.#network, this.#isDamaged];
+    const former = { snapshot, network, isDamaged };
+    const captured = await capture(seen, former, this.#known.read(), {
       ...this.#ports,
+      mayPodsWait: clock.monotonic() - (this.#savedAtMs ?? -Infinity) < podsIntervalMs,
       own: this.#own,
       bootId: this.#bootId,
     });
     if (captured.state === "degraded") return this.#enter(captured);
+    this.#takenFrom = seen.kernel;
     if (captured.state === "unwritten") {
       // What is held while the link is down must not be as old as the disk's last good day.
       this.#network = captured.network;
@@ -184,17 +200,11 @@ export class Keeper {
     }
     if (captured.written) {
       this.#ports.metrics.saved.inc();
+      this.#savedAtMs = clock.monotonic();
+      this.#isDamaged = false;
       this.#take(captured.snapshot);
     }
     this.#enter({ state: "kept" });
-  }
-
-  #knowledge(): NodeKnowledge {
-    const known = this.#ports.nodes();
-    if (known.state !== "fresh") return known;
-    // A list without this node is of another cluster, or not whole: nobody goes for it.
-    const isWhole = known.nodes.some(({ name }) => name === this.#own.name);
-    return isWhole ? known : { ...known, state: "stale" };
   }
 
   #take(snapshot: Snapshot): void {

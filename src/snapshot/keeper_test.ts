@@ -1,108 +1,19 @@
 import assert from "node:assert/strict";
-import { getLogger } from "@logtape/logtape";
-import { Registry } from "prom-client";
-import { FakeClock } from "../../tests/testing/fake_clock.ts";
-import { FakeFs } from "../../tests/testing/fake_fs.ts";
-import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
 import { factsOf, flannelLink, macOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
-import type { ExecResult } from "../platform/exec.ts";
+import {
+  addPod,
+  keptNode,
+  PATH,
+  PEERS,
+  SUBNET_ENV,
+  SUBNETS,
+  TestNode,
+} from "../../tests/testing/flannel_node.ts";
 import { converge } from "./apply.ts";
-import { Archive } from "./archive.ts";
-import { Keeper } from "./keeper.ts";
-import type { LinkState } from "./link_port.ts";
-import { createSnapshotMetrics } from "./metrics.ts";
-import type { Peer } from "./model.ts";
-import type { NodeFacts } from "./node_facts.ts";
-import type { PeerNotice } from "./peer_notice.ts";
+import { parseSnapshot } from "./snapshot_file.ts";
+import { snapshotStatus } from "./status.ts";
 
-const SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n" +
-  "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
-const PATH = "/run/flannel/subnet.env";
-const OWN = { name: "edge-1", machineId: "m1" };
 const { signal } = new AbortController();
-const said = (stdout: string): ExecResult => ({ code: 0, stdout, stderr: "" });
-
-/** A node with its disk, its kernel, and what it is told from outside. */
-class TestNode {
-  readonly kernel = new FakeKernel();
-  readonly fs = new FakeFs();
-  readonly clock = new FakeClock();
-  readonly announced: PeerNotice[] = [];
-  link: LinkState = "up";
-  nodes: NodeFacts[] | undefined;
-  /** Whether the Nodes are known to be so now. */
-  isHeard = true;
-
-  constructor() {
-    this.kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
-    for (const name of ["cat", "sysctl", "ethtool", "modprobe"]) {
-      this.kernel.programs.set(name, () => said(""));
-    }
-  }
-
-  /** As flanneld leaves it. */
-  async runFlannel(peers: readonly Peer[]): Promise<void> {
-    await converge(this.kernel, { links: [flannelLink()], peers });
-    for (const route of this.kernel.routes.values()) route.protocol = "boot";
-    await this.fs.mkdir("/run/flannel", 0o755);
-    await this.fs.writeAtomic(PATH, SUBNET_ENV, 0o644);
-  }
-
-  async reboot(): Promise<void> {
-    this.kernel.reboot();
-    await this.fs.remove(PATH);
-  }
-
-  async openKeeper(): Promise<Keeper> {
-    const { fs, clock, kernel } = this;
-    const link = () => this.link;
-    const keeper = new Keeper(
-      {
-        ...{ fs, clock, exec: kernel },
-        logger: getLogger(["edge-agent", "test"]),
-        metrics: createSnapshotMetrics(new Registry()),
-        archive: new Archive(fs, "/var/lib/edge-agent", OWN),
-        link: {
-          get state() {
-            return link();
-          },
-          subscribe: () => () => {},
-        },
-        nodes: () => {
-          if (this.nodes === undefined) return { state: "unknown" };
-          const state = this.isHeard && this.link === "up" ? "fresh" : "stale";
-          return { state, nodes: this.nodes };
-        },
-        notices: {
-          announce: (notice) => void this.announced.push(notice),
-          subscribe: () => () => {},
-        },
-      },
-      OWN,
-      "b1",
-    );
-    await keeper.open();
-    return keeper;
-  }
-
-  peers(): string[] {
-    return [...this.kernel.routes.keys()].sort();
-  }
-}
-
-const PEERS = [vxlanPeer(2), vxlanPeer(3)];
-const SUBNETS = ["10.244.2.0/24", "10.244.3.0/24"];
-
-/** A node that was switched off after everything was kept. */
-async function keptNode(): Promise<TestNode> {
-  const node = new TestNode();
-  await node.fs.mkdir("/var/lib/edge-agent", 0o700);
-  await node.runFlannel(PEERS);
-  const keeper = await node.openKeeper();
-  await keeper.pass(signal);
-  assert.deepEqual(keeper.state, { state: "kept" });
-  return node;
-}
 
 Deno.test("Keeper keeps nothing before flannel is ready, and everything then", async () => {
   const node = new TestNode();
@@ -329,6 +240,57 @@ Deno.test("Keeper tells that it can't look after the network, and goes on when i
   assert.deepEqual(keeper.state, { state: "kept" });
 });
 
+Deno.test("Keeper tells of settings that it can't make once, until there are others", async () => {
+  const node = await keptNode();
+  const { programs } = node.kernel;
+  let loaded = "br_netfilter 1 0\n";
+  let why = "";
+  programs.set("cat", () => ({ code: 0, stdout: loaded, stderr: "" }));
+  programs.set("modprobe", () => ({ code: 1, stdout: "", stderr: why }));
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  node.link = "down";
+  // Nothing of the network itself is to be changed meanwhile.
+  loaded = "";
+  for (const each of ["not permitted", "not permitted", "not found"]) {
+    why = each;
+    await keeper.pass(signal);
+    assert.deepEqual(keeper.failures.complaints, [`modprobe br_netfilter: ${each}`]);
+  }
+  const status = snapshotStatus(keeper, {
+    ...{ link: node.link, nodes: undefined, peersAreTold: false, stickyIps: { state: "off" } },
+  });
+  assert.deepEqual(status.complaints, keeper.failures.complaints);
+  assert.deepEqual(
+    node.log.of("settings that pods need can not be made").map(({ level, data }) => [level, data]),
+    ["not permitted", "not found"].map((each) => [
+      "warn",
+      { complaints: [`modprobe br_netfilter: ${each}`] },
+    ]),
+  );
+  loaded = "br_netfilter 1 0\n";
+  await keeper.pass(signal);
+  assert.deepEqual(keeper.failures.complaints, []);
+});
+
+Deno.test("Keeper switches on while the link is down what pods need, and says so", async () => {
+  const node = await keptNode();
+  let forward = "1";
+  node.kernel.programs.set("sysctl", (args) => {
+    if (args.includes("-w")) forward = args.at(-1)!.split("=")[1]!;
+    return { code: 0, stdout: `net.ipv4.ip_forward = ${forward}\n`, stderr: "" };
+  });
+  const keeper = await node.openKeeper();
+  await keeper.pass(signal);
+  forward = "0";
+  node.link = "down";
+  assert.equal(await keeper.pass(signal), true);
+  assert.equal(forward, "1");
+  const [told] = node.log.of("network put back");
+  assert.deepEqual(told?.data?.settings, ["sysctl -q -w net.ipv4.ip_forward=1"]);
+  assert.equal(await keeper.pass(signal), false);
+});
+
 Deno.test("Keeper holds what it saw last while the disk takes nothing", async () => {
   const node = await keptNode();
   const keeper = await node.openKeeper();
@@ -344,6 +306,76 @@ Deno.test("Keeper holds what it saw last while the disk takes nothing", async ()
   await keeper.pass(signal);
   assert.deepEqual(keeper.state, { state: "kept" });
   assert.deepEqual((await node.openKeeper()).newest?.network.peers[0], vxlanPeer(2, 7));
+});
+
+const STATE = "/var/lib/edge-agent";
+
+Deno.test("Keeper writes for pods alone at most once in an interval", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const podsOnDisk = async () =>
+    (await node.openKeeper()).newest!.network.pods.map(({ name }) => name);
+  // The first of this agent.
+  await addPod(node.fs, "a", "10.244.1.5");
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a"]);
+  await addPod(node.fs, "b", "10.244.1.6");
+  await node.clock.advance(299_000);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a"]);
+  assert.deepEqual(keeper.state, { state: "kept" });
+  await node.clock.advance(1_000);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a", "b"]);
+  // What restores need is written at once, and pods with it.
+  await addPod(node.fs, "c", "10.244.1.7");
+  await node.runFlannel([vxlanPeer(4)]);
+  await keeper.pass(signal);
+  assert.deepEqual(await podsOnDisk(), ["a", "b", "c"]);
+});
+
+Deno.test.each([
+  {
+    name: "damaged",
+    damage: (node: TestNode) => node.fs.writeAtomic(`${STATE}/network.json`, "{", 0o600),
+  },
+  { name: "gone", damage: (node: TestNode) => node.fs.remove(`${STATE}/network.json`) },
+])(
+  "Keeper writes a newest snapshot again once that is $name, though nothing changed",
+  async ({ damage }) => {
+    const node = await keptNode();
+    await node.fs.link(`${STATE}/network.json`, `${STATE}/network.prev.json`);
+    await damage(node);
+    const keeper = await node.openKeeper();
+    for (let i = 0; i < 2; i++) await keeper.pass(signal);
+    for (const name of ["network.json", "network.prev.json"]) {
+      assert.deepEqual(
+        parseSnapshot(await node.fs.readText(`${STATE}/${name}`)).network.peers,
+        PEERS,
+      );
+    }
+    assert.equal(keeper.newest?.generation, 2);
+  },
+);
+
+Deno.test("Keeper tells once of a cluster that has no Node of this name", async () => {
+  const node = await keptNode();
+  const keeper = await node.openKeeper();
+  const passWith = async (...nodes: number[]) => {
+    node.nodes = nodes.map((n) => factsOf(n));
+    await keeper.pass(signal);
+    return node.log.of("the cluster has no such Node: set snapshot.nodeName");
+  };
+  node.isHeard = false;
+  assert.deepEqual(await passWith(2), []);
+  node.isHeard = true;
+  assert.deepEqual(await passWith(1, 2), []);
+  await passWith(2);
+  assert.deepEqual((await passWith(2)).map(({ level, data }) => [level, data]), [
+    ["warn", { node: "edge-1" }],
+  ]);
+  await passWith(1, 2);
+  assert.equal((await passWith(2)).length, 2);
 });
 
 Deno.test("Keeper begins anew on a disk without a usable snapshot", async () => {

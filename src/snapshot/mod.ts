@@ -13,6 +13,7 @@ import { type ClusterView, isFresh, viewNodes, viewPods } from "./cluster_view.t
 import { NETWORK_PATHS } from "./collect.ts";
 import type { SnapshotConfig } from "./config.ts";
 import type { Program } from "./ipam/shim.ts";
+import { forgetPods } from "./forget_pods.ts";
 import { Keeper } from "./keeper.ts";
 import { checkIproute } from "./kernel_state.ts";
 import { watchKernel } from "./kernel_watch.ts";
@@ -47,9 +48,6 @@ export interface SnapshotPorts {
 export function createSnapshot(config: SnapshotConfig, ports: SnapshotPorts): Module {
   return new SnapshotModule(config, ports);
 }
-
-/** What the cluster said may be as old as the outage when the link comes back: it is not relied on before, ms. */
-const SETTLED_MS = 60_000;
 
 /** How long to wait before what was put right is looked at again, at least, ms; twice as long each time. */
 const MIN_SLOWER_MS = 1_000;
@@ -108,6 +106,7 @@ class SnapshotModule implements Module {
         metrics: this.#metrics,
         archive: new Archive(fs, stateDir, own),
         nodes: () => this.#knowledge(),
+        podsIntervalMs: this.#config.interval,
       },
       own,
       await readBootId(exec),
@@ -118,6 +117,7 @@ class SnapshotModule implements Module {
     const followLink = () => {
       if (link.state !== "up") this.#upSinceMs = undefined;
       else this.#upSinceMs ??= clock.monotonic();
+      keeper.followLink();
       changed();
     };
     followLink();
@@ -221,7 +221,7 @@ class SnapshotModule implements Module {
       const slowerMs = Math.max(2 * pauseMs, MIN_SLOWER_MS);
       pauseMs = mended ? Math.min(slowerMs, verifyInterval) : debounce;
       await this.#sticky.reconcile();
-      await this.#forgetPods();
+      await forgetPods(this.#sticky, this.#pods, this.#upSinceMs, clock);
       await this.#sticky.expire();
       const period = link.state === "up" ? interval : verifyInterval;
       // One change comes with others: they are looked at together.
@@ -236,14 +236,5 @@ class SnapshotModule implements Module {
       if (signal.aborted) return;
       this.#ports.logger.error("can not put the network back", { error: errorMessage(error) });
     }
-  }
-
-  async #forgetPods(): Promise<void> {
-    const { clock } = this.#ports;
-    const pods = this.#pods?.objects;
-    const upSinceMs = this.#upSinceMs ?? Infinity;
-    if (pods === undefined || clock.monotonic() - upSinceMs < SETTLED_MS) return;
-    if (!this.#isFresh(this.#pods)) return;
-    await this.#sticky.forget(new Set(pods), clock.now() - SETTLED_MS);
   }
 }

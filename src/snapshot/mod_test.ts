@@ -4,9 +4,12 @@ import { Registry } from "prom-client";
 import { FakeClock } from "../../tests/testing/fake_clock.ts";
 import { FakeFs } from "../../tests/testing/fake_fs.ts";
 import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
-import { flannelLink, networkOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
+import { flannelLink, macOf, networkOf, vxlanPeer } from "../../tests/testing/flannel_network.ts";
+import { addPod, SUBNET_ENV } from "../../tests/testing/flannel_node.ts";
 import type { Module } from "../kernel/module.ts";
+import { converge } from "./apply.ts";
 import { Archive } from "./archive.ts";
+import { NETWORK_PATHS } from "./collect.ts";
 import { SnapshotConfig } from "./config.ts";
 import { type LinkPort, UNKNOWN_LINK } from "./link_port.ts";
 import { createSnapshot } from "./mod.ts";
@@ -57,6 +60,77 @@ Deno.test("the module begins once the host's tools can do what is needed", async
   stop.abort();
 });
 
+const OWN = { name: "edge-1", machineId: "" };
+
+/** What the module finds on its disk. */
+async function keep({ fs, kernel }: Made): Promise<void> {
+  kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
+  await new Archive(fs, "/var/lib/edge-agent", OWN).save({
+    ...{ node: OWN, bootId: "", takenAt: "", generation: 1 },
+    network: networkOf({ links: [flannelLink()], peers: [vxlanPeer(2)] }),
+  });
+}
+
+/** A link that tests switch. */
+class TestLink implements LinkPort {
+  state: LinkPort["state"];
+  #listener = () => {};
+
+  constructor(state: LinkPort["state"]) {
+    this.state = state;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listener = listener;
+    return () => {};
+  }
+
+  set(state: LinkPort["state"]): void {
+    this.state = state;
+    this.#listener();
+  }
+}
+
+Deno.test("the module holds what flanneld set while the link was up for less than a look", async () => {
+  const link = new TestLink("down");
+  await using made = await make(link);
+  const { kernel, clock, module } = made;
+  await keep(made);
+  const stop = new AbortController();
+  await module.start(stop.signal);
+  await clock.advance(60_000);
+  link.set("up");
+  await converge(kernel, { links: [flannelLink()], peers: [vxlanPeer(2, 7)] });
+  kernel.routes.get("10.244.2.0/24")!.protocol = "boot";
+  link.set("down");
+  await clock.advance(60_000);
+  assert.equal(kernel.neighbours.get("flannel.1 10.244.2.0"), macOf(2, 7));
+  stop.abort();
+});
+
+Deno.test("the module writes for pods alone once in its interval", async () => {
+  const link = new TestLink("up");
+  await using made = await make(link);
+  const { kernel, clock, fs, module } = made;
+  await keep(made);
+  await fs.mkdir("/run/flannel", 0o755);
+  await fs.writeAtomic(NETWORK_PATHS.subnetEnv, SUBNET_ENV, 0o644);
+  await converge(kernel, { links: [flannelLink()], peers: [vxlanPeer(2)] });
+  const stop = new AbortController();
+  await module.start(stop.signal);
+  const podsAfter = async (name: string, ms: number) => {
+    await addPod(fs, name, "10.244.1.5");
+    link.set("up");
+    await clock.advance(ms);
+    const loaded = await new Archive(fs, "/var/lib/edge-agent", OWN).load();
+    return loaded.state === "loaded" ? loaded.snapshot.network.pods.map((pod) => pod.name) : [];
+  };
+  assert.deepEqual(await podsAfter("a", 10_000), ["a"]);
+  assert.deepEqual(await podsAfter("b", 280_000), ["a"]);
+  assert.deepEqual(await podsAfter("c", 310_000), ["a", "b", "c"]);
+  stop.abort();
+});
+
 Deno.test("the module fights nobody all day who undoes at once what it puts right", async () => {
   let ring = () => {};
   await using made = await make({
@@ -66,15 +140,8 @@ Deno.test("the module fights nobody all day who undoes at once what it puts righ
       return () => {};
     },
   });
-  const { kernel, clock, fs, module } = made;
-  kernel.addCard("eth0", "02:00:00:00:00:01", ["192.168.5.1/24"]);
-  await new Archive(fs, "/var/lib/edge-agent", { name: "edge-1", machineId: "" }).save({
-    node: { name: "edge-1", machineId: "" },
-    bootId: "",
-    takenAt: "",
-    generation: 1,
-    network: networkOf({ links: [flannelLink()], peers: [vxlanPeer(2)] }),
-  });
+  const { kernel, clock, module } = made;
+  await keep(made);
   const stop = new AbortController();
   await module.start(stop.signal);
   const times: number[] = [];

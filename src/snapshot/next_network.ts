@@ -1,12 +1,7 @@
-import {
-  isFlannelLink,
-  type KernelState,
-  type Network,
-  OWN_PROTOCOL,
-  type Peer,
-  type VxlanLink,
-} from "./model.ts";
 import type { Observation } from "./collect.ts";
+import { doubtLinks, isGivenUp, type OwnFacts } from "./doubt.ts";
+import { peersOver } from "./link_family.ts";
+import { isFlannelLink, type Network, type Peer, type VxlanLink } from "./model.ts";
 import { type NodeFacts, peerOfNode } from "./node_facts.ts";
 import { nextSettings } from "./settings.ts";
 
@@ -37,24 +32,26 @@ export function nextNetwork(
   known: NodeKnowledge,
   own: string,
 ): Succession {
-  const self = known.state === "unknown" ? undefined : known.nodes.find(({ name }) => name === own);
+  const self = ownFacts(known, own);
   const doubt = doubtLinks(former, network, kernel, self) ??
     (network.subnetEnv === undefined
       ? `there is no usable subnet.env: ${missing.subnetEnv ?? "flanneld has not written it yet"}`
       : undefined);
   if (doubt !== undefined) return { state: "keep", why: doubt };
-  const down = kernel.links.find(({ name, up }) => isFlannelLink(name) && !up);
+  const isLasting = ({ name }: { name: string }) => !isGivenUp(name, network, self);
+  const links = network.links.filter(isLasting);
+  const down = kernel.links.find((each) => isFlannelLink(each.name) && !each.up && isLasting(each));
   if (down !== undefined) return { state: "keep", why: `${down.name} is down` };
-  const bare = network.links.find(({ addresses }) => addresses.length === 0);
+  const bare = links.find(({ addresses }) => addresses.length === 0);
   if (bare !== undefined) return { state: "keep", why: `${bare.name} has no address` };
   return {
     state: "take",
     network: {
       ...network,
-      links: network.links.map((link) => withFormerMtu(link, network, former)),
-      peers: mergePeers(former?.peers ?? [], network.peers, known, own),
+      links: links.map((link) => withFormerMtu(link, network, former)),
+      peers: peersOver(links, mergePeers(former?.peers ?? [], network.peers, known, own)),
       ...(former && nextSettings(former, network, known.state === "fresh")),
-      podCidrs: self?.podCidrs ?? former?.podCidrs ?? [],
+      podCidrs: self?.facts.podCidrs ?? former?.podCidrs ?? [],
       ...keptParts(former, missing),
     },
   };
@@ -82,35 +79,10 @@ function keptParts(
   return Object.fromEntries(parts.map((part) => [part, former[part]]));
 }
 
-function doubtLinks(
-  former: Network | undefined,
-  { peers }: Network,
-  { links, routes }: KernelState,
-  self: NodeFacts | undefined,
-): string | undefined {
-  for (const { name, mac } of former?.links ?? []) {
-    const now = links.find((each) => each.name === name);
-    if (now === undefined) {
-      if (self !== undefined && self.backendType !== "" && self.backendType !== "vxlan") continue;
-      return `${name} is gone`;
-    }
-    if (now.mac === mac) continue;
-    // The other nodes know the MAC that is announced, whatever the device has.
-    const announced = name.startsWith("flannel-v6") ? self?.vtepMacV6 : self?.vtepMac;
-    if (announced === now.mac) continue;
-    if (announced !== undefined) {
-      return `${name} has the MAC ${now.mac}, and the cluster knows ${announced || "none"}`;
-    }
-    // flanneld sets peers only after it has announced itself. Of older ones the routes alone are left: a new MAC
-    // flushes neighbours.
-    const flannelds = new Set(
-      routes.flatMap((each) => each.protocol === OWN_PROTOCOL ? [] : [each.subnet]),
-    );
-    if (!peers.some(({ link, subnet }) => link === name && flannelds.has(subnet))) {
-      return `${name} has the MAC ${now.mac} instead of ${mac}, and flanneld has not used it yet`;
-    }
-  }
-  return undefined;
+function ownFacts(known: NodeKnowledge, own: string): OwnFacts | undefined {
+  if (known.state === "unknown") return undefined;
+  const facts = known.nodes.find(({ name }) => name === own);
+  return facts && { facts, isFresh: known.state === "fresh" };
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   directPeer,
   factsOf,
   flannelLink,
+  flannelLink6,
   macOf,
   networkOf,
   vxlanPeer,
@@ -53,6 +54,9 @@ const FORMER = networkOf({
   podCidrs: ["10.244.1.0/24"],
 });
 
+const LINK_5 = flannelLink({ name: "flannel.5", vni: 5 });
+const PEER_5: Peer = { ...vxlanPeer(2) as Peer & { kind: "vxlan" }, link: "flannel.5" };
+
 function peersAfter(seen: Observation, known: NodeKnowledge): Peer[] {
   const next = nextNetwork(FORMER, seen, known, OWN);
   assert.ok(next.state === "take", JSON.stringify(next));
@@ -61,6 +65,17 @@ function peersAfter(seen: Observation, known: NodeKnowledge): Peer[] {
 
 Deno.test.each([
   { name: "a device that is gone", seen: seenOf({ links: [] }), want: /flannel\.1 is gone/ },
+  {
+    name: "a device of another VNI that flanneld has not used",
+    seen: seenOf({ links: [LINK_5], peers: [PEER_5] }),
+    want: /flannel\.1 is gone/,
+  },
+  {
+    name: "a device of another VNI and a MAC that the cluster does not know",
+    seen: seenOf({ links: [flannelLink({ name: "flannel.5", vni: 5, mac: macOf(99) })] }),
+    known: fresh(factsOf(1, { vni: 5 })),
+    want: /flannel\.1 is gone/,
+  },
   {
     name: "a network without subnet.env",
     seen: seenOf({ subnetEnv: undefined }),
@@ -127,6 +142,16 @@ Deno.test.each([
     known: fresh(factsOf(1, { backendType: "host-gw" }), factsOf(2)),
   },
   {
+    name: "a device of another VNI by which flanneld has reached others, where nobody can be asked",
+    seen: seenOf({ links: [LINK_5], peers: [PEER_5] }, { flannelRoutes: true }),
+    known: UNKNOWN,
+  },
+  {
+    name: "a device of another VNI that an old flanneld has announced by its MAC alone",
+    seen: seenOf({ links: [LINK_5] }),
+    known: fresh(factsOf(1)),
+  },
+  {
     name: "another local address",
     seen: seenOf({ links: [flannelLink({ local: "192.168.5.77" })] }),
     known: UNKNOWN,
@@ -135,6 +160,23 @@ Deno.test.each([
   const next = nextNetwork(FORMER, seen, known, OWN);
   assert.ok(next.state === "take", JSON.stringify(next));
   assert.deepEqual(next.network.links, seen.network.links);
+});
+
+const IPV4_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n" +
+  "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
+
+Deno.test.each<{ name: string; left: Partial<ObservedLink> }>([
+  { name: "is down", left: { up: false } },
+  { name: "has another MAC", left: { mac: macOf(99) } },
+  { name: "has no address", left: { addresses: [] } },
+])("nextNetwork() minds no device of a family given up that $name", ({ left }) => {
+  const { up = true, ...changes } = left;
+  const former = networkOf({ ...FORMER, links: [flannelLink(), flannelLink6()] });
+  const seen = seenOf({ links: [flannelLink(), flannelLink6(changes)], subnetEnv: IPV4_ENV });
+  for (const link of seen.kernel.links) if (link.name === "flannel-v6.1") link.up = up;
+  const next = nextNetwork(former, seen, UNKNOWN, OWN);
+  assert.ok(next.state === "take", JSON.stringify(next));
+  assert.deepEqual(next.network.links, [flannelLink()]);
 });
 
 Deno.test.each([
@@ -169,11 +211,19 @@ Deno.test("nextNetwork() keeps parts that could not be read as they were", () =>
     ...FORMER,
     sysctls: { "net.ipv4.ip_forward": "1" },
     bridges: [{ name: "cni0", mac: macOf(1), mtu: 1450, addresses: [] }],
+    files: [{ path: "/etc/cni/net.d/10-flannel.conflist", text: "{}" }],
+    pods: [{
+      ...{ network: "cbr0", namespace: "default", name: "web", uid: "u1" },
+      ...{ containerId: "c1", ifName: "eth0", ips: ["10.244.1.5"] },
+    }],
   });
-  const seen = seenOf({ peers: FORMER.peers }, { missing: { sysctls: "no sysctl" } });
+  const missing = { sysctls: "no sysctl", files: "EIO", pods: "EIO" };
+  const seen = seenOf({ peers: FORMER.peers }, { missing });
   const next = nextNetwork(former, seen, UNKNOWN, OWN);
   assert.ok(next.state === "take");
   assert.deepEqual(next.network.sysctls, former.sysctls);
+  assert.deepEqual(next.network.files, former.files);
+  assert.deepEqual(next.network.pods, former.pods);
   assert.deepEqual(next.network.bridges, []);
   assert.deepEqual(next.network.podCidrs, former.podCidrs);
 });
@@ -185,11 +235,13 @@ Deno.test.each([
   const sysctls = {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    // Of an agent that kept more.
     "net.ipv4.conf.all.rp_filter": "1",
   };
   const former = networkOf({ ...FORMER, sysctls, modules: ["br_netfilter", "vxlan"] });
   const seen = seenOf({
-    sysctls: { "net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "2" },
+    sysctls: { "net.ipv4.ip_forward": "0", "net.bridge.bridge-nf-call-ip6tables": "1" },
     modules: ["vxlan"],
   });
   const next = nextNetwork(former, seen, known, OWN);
@@ -198,7 +250,7 @@ Deno.test.each([
   assert.deepEqual(next.network.sysctls, {
     "net.ipv4.ip_forward": forward,
     "net.bridge.bridge-nf-call-iptables": "1",
-    "net.ipv4.conf.all.rp_filter": "2",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
   });
 });
 

@@ -12,6 +12,9 @@ export interface NodeFacts {
   publicIpv6: string;
   vtepMac: string;
   vtepMacV6: string;
+  /** Of the device with that MAC; undefined where it is not said. */
+  vni?: number;
+  vniV6?: number;
 }
 
 const PREFIX = "flannel.alpha.coreos.com/";
@@ -33,6 +36,7 @@ export function toNodeFacts(node: unknown): NodeFacts {
   if (data === undefined) throw new SyntaxError("Cannot read a Node: it is none");
   const { metadata: { name, annotations }, spec } = data;
   const of = (key: string) => annotations?.[PREFIX + key] ?? "";
+  const [vtep, vtepV6] = [vtepIn(of("backend-data")), vtepIn(of("backend-v6-data"))];
   return {
     name,
     podCidrs: spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []),
@@ -40,8 +44,10 @@ export function toNodeFacts(node: unknown): NodeFacts {
     // Not "public-ip-overwrite": nobody is reached there before the node's own flanneld has taken it over.
     publicIp: addressIn(of("public-ip"), 4),
     publicIpv6: addressIn(of("public-ipv6"), 6),
-    vtepMac: vtepMacIn(of("backend-data")),
-    vtepMacV6: vtepMacIn(of("backend-v6-data")),
+    vtepMac: vtep.mac,
+    vtepMacV6: vtepV6.mac,
+    ...(vtep.vni !== undefined && { vni: vtep.vni }),
+    ...(vtepV6.vni !== undefined && { vniV6: vtepV6.vni }),
   };
 }
 
@@ -52,15 +58,15 @@ function addressIn(text: string, family: 4 | 6): string {
 }
 
 /** Of `{"VNI":1,"VtepMAC":"…"}`. */
-function vtepMacIn(text: string): string {
-  if (text === "" || text === "null") return "";
+function vtepIn(text: string): { mac: string; vni?: number } {
+  const nothing = { mac: "" };
+  if (text === "" || text === "null") return nothing;
   try {
-    const { VtepMAC: mac } = JSON.parse(text) as { VtepMAC?: unknown };
-    return typeof mac === "string" && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac)
-      ? mac.toLowerCase()
-      : "";
+    const { VtepMAC: mac, VNI: vni } = JSON.parse(text) as { VtepMAC?: unknown; VNI?: unknown };
+    if (typeof mac !== "string" || !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac)) return nothing;
+    return { mac: mac.toLowerCase(), ...(typeof vni === "number" && { vni }) };
   } catch {
-    return "";
+    return nothing;
   }
 }
 

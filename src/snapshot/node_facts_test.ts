@@ -27,7 +27,7 @@ Deno.test.each([
     object: node({
       "backend-type": "vxlan",
       "backend-data": '{"VNI":1,"VtepMAC":"8A:00:00:00:00:02"}',
-      "backend-v6-data": '{"VNI":1,"VtepMAC":"8a:3c:00:00:00:02"}',
+      "backend-v6-data": '{"VNI":2,"VtepMAC":"8a:3c:00:00:00:02"}',
       "public-ip": "192.168.5.2",
       "public-ipv6": "fd00:5::2",
     }, { podCIDR: "10.244.2.0/24", podCIDRs: ["10.244.2.0/24", "fd00:10:2::/64"] }),
@@ -39,6 +39,8 @@ Deno.test.each([
       publicIpv6: "fd00:5::2",
       vtepMac: "8a:00:00:00:00:02",
       vtepMacV6: "8a:3c:00:00:00:02",
+      vni: 1,
+      vniV6: 2,
     },
   },
   {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { nodeNameOf } from "./node_identity.ts";
+import { FakeKernel } from "../../tests/testing/fake_kernel.ts";
+import { nodeNameOf, readBootId } from "./node_identity.ts";
 
 Deno.test.each([
   { name: "that of the config as it is", config: { nodeName: "Edge-1" }, want: "Edge-1" },
@@ -7,4 +8,8 @@ Deno.test.each([
   { name: "the host's as the kubelet makes it", config: {}, want: "plc-7.plant" },
 ])("nodeNameOf() takes $name", ({ config, want }) => {
   assert.equal(nodeNameOf(config, () => "PLC-7.Plant"), want);
+});
+
+Deno.test("readBootId() does without where there is no program for it", async () => {
+  assert.equal(await readBootId(new FakeKernel()), "");
 });

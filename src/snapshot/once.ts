@@ -60,7 +60,7 @@ export async function saveOnce(
   const own = await readNodeIdentity(fs, nodeNameOf(config, hostname));
   const archive = new Archive(fs, stateDir, own);
   const former = await archive.load().then(
-    (loaded) => loaded.state === "loaded" ? loaded.snapshot : undefined,
+    (loaded) => loaded.state === "loaded" ? loaded : undefined,
     (error) => {
       // What can't be used is no reason to go without.
       if (error instanceof SnapshotError) return undefined;
@@ -71,7 +71,11 @@ export async function saveOnce(
   const bootId = await readBootId(exec);
   const captured = await capture(
     seen,
-    { snapshot: former, network: former?.network },
+    {
+      snapshot: former?.snapshot,
+      network: former?.snapshot.network,
+      isDamaged: former?.isDamaged,
+    },
     { state: "unknown" },
     { archive, clock, own, bootId },
   );

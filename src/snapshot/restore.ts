@@ -35,9 +35,16 @@ export interface RestoreReport {
   /** What can't be restored yet, and why. */
   waiting: string[];
   subnetEnv: SubnetEnvOutcome;
-  /** Settings that could not be restored. */
+  /** Settings that were made and modules that were loaded, as commands. */
+  settings: string[];
+  /** Those that could not be. */
   complaints: string[];
   tookMs: number;
+}
+
+/** Whether a restore changed anything. */
+export function hasChanged({ operations, subnetEnv, settings }: RestoreReport): boolean {
+  return operations > 0 || subnetEnv.state === "written" || settings.length > 0;
 }
 
 /** How often it is looked whether the underlay is there, ms. */
@@ -60,7 +67,7 @@ export async function restoreNetwork(
   const startedMs = clock.monotonic();
   // None of it needs the underlay, and the first pod can begin with it.
   const subnetEnv = await restoreSubnetEnv(network, fs, paths);
-  const complaints = await restoreSettings(exec, network);
+  const settings = await restoreSettings(exec, network);
   const { kernel, fitting } = await awaitUnderlay(
     network,
     { exec, clock },
@@ -68,14 +75,15 @@ export async function restoreNetwork(
     signal,
   );
   const { done, refused } = await converge(exec, fitting.desired, kernel);
-  complaints.push(...await restoreChecksums(exec, fitting.desired.links));
+  const checksums = await restoreChecksums(exec, fitting.desired.links);
   return {
     operations: done,
     refused,
     changes: fitting.changes,
     waiting: fitting.waiting,
     subnetEnv,
-    complaints,
+    settings: [...settings.done, ...checksums.done],
+    complaints: [...settings.complaints, ...checksums.complaints],
     tookMs: clock.monotonic() - startedMs,
   };
 }

@@ -15,7 +15,7 @@ const NETWORK = networkOf({
   peers: [vxlanPeer(2), vxlanPeer(3)],
   subnetEnv: SUBNET_ENV,
   podCidrs: ["10.244.1.0/24"],
-  sysctls: { "net.ipv4.ip_forward": "1" },
+  sysctls: { "net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1" },
   modules: ["br_netfilter", "vxlan"],
 });
 
@@ -34,6 +34,8 @@ class BootedHost {
     programs.set("cat", () => said([...this.modules].map((name) => `${name} 1 0\n`).join("")));
     programs.set("modprobe", ([name]) => {
       this.modules.add(name!);
+      // It brings its settings, as its build or a file of the host has them.
+      if (name === "br_netfilter") this.sysctls.set("net.bridge.bridge-nf-call-iptables", "0");
       return said("");
     });
     programs.set("sysctl", (args) => {
@@ -49,8 +51,8 @@ class BootedHost {
     });
   }
 
-  restore(network = NETWORK, waitMs = 0) {
-    return restoreNetwork(network, { ...this, exec: this.kernel }, { waitMs });
+  restore(network = NETWORK, waitMs = 0, signal?: AbortSignal) {
+    return restoreNetwork(network, { ...this, exec: this.kernel }, { waitMs, signal });
   }
 }
 
@@ -65,6 +67,12 @@ Deno.test("restoreNetwork() brings everything back, and finds nothing to do when
     changes: [],
     waiting: [],
     subnetEnv: { state: "written" },
+    settings: [
+      "modprobe br_netfilter",
+      "sysctl -q -w net.ipv4.ip_forward=1",
+      "sysctl -q -w net.bridge.bridge-nf-call-iptables=1",
+      "ethtool -K flannel.1 tx-checksum-ip-generic off",
+    ],
     complaints: [],
     tookMs: 0,
   });
@@ -72,10 +80,13 @@ Deno.test("restoreNetwork() brings everything back, and finds nothing to do when
   assert.equal(host.fs.modeOf(PATH), 0o644);
   assert.equal(host.kernel.routes.size, 2);
   assert.equal(host.sysctls.get("net.ipv4.ip_forward"), "1");
+  // A module's own settings are there only once it is loaded.
+  assert.equal(host.sysctls.get("net.bridge.bridge-nf-call-iptables"), "1");
   assert.ok(host.modules.has("br_netfilter"));
   assert.equal(host.checksum, "off");
   const again = await host.restore();
   assert.deepEqual([again.operations, again.subnetEnv.state], [0, "present"]);
+  assert.deepEqual([again.settings, again.complaints], [[], []]);
 });
 
 Deno.test("S35 restoreNetwork() waits for the card's address, and writes subnet.env meanwhile", async () => {
@@ -99,6 +110,17 @@ Deno.test("S35 restoreNetwork() takes the card as it is when the time is over", 
     { change: "readdressed", from: "192.168.5.1", to: "192.168.5.77" },
   ]);
   assert.equal(host.kernel.links.get("flannel.1")?.vxlan?.local, "192.168.5.77");
+});
+
+Deno.test("restoreNetwork() takes no card for what it is now when it is told to stop waiting", async () => {
+  const host = new BootedHost(["192.168.5.77/24"]);
+  const stop = new AbortController();
+  const restoring = host.restore(NETWORK, 10_000, stop.signal);
+  await host.clock.advance(1_000);
+  host.kernel.run = () => Promise.reject(new Error("looked on"));
+  stop.abort(new Error("stopped"));
+  await assert.rejects(restoring, /stopped/);
+  assert.deepEqual([...host.kernel.links.keys()], ["eth0"]);
 });
 
 Deno.test("S35 restoreNetwork() leaves out what has no card, and says so", async () => {

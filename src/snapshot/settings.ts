@@ -2,18 +2,16 @@ import { type Exec, ProgramError } from "../platform/exec.ts";
 import { errorMessage } from "../kernel/errors.ts";
 import type { VxlanLink } from "./model.ts";
 
-/** Kernel settings that pods' networks need, and that a reboot sets back where no file of the host sets them. */
+/**
+ * Kernel settings without which pods are cut off: they only let packets pass, and a reboot switches off those that
+ * no file of the host sets. Any other setting is its administrator's.
+ */
 export const SYSCTLS = [
   "net.ipv4.ip_forward",
   "net.ipv6.conf.all.forwarding",
   "net.bridge.bridge-nf-call-iptables",
   "net.bridge.bridge-nf-call-ip6tables",
-  "net.ipv4.conf.all.rp_filter",
-  "net.ipv4.conf.default.rp_filter",
 ] as const;
-
-/** Those of {@linkcode SYSCTLS} that only let packets pass: without one that there was, pods are cut off. */
-const SWITCHES = /forward|bridge-nf-call/;
 
 /** Kernel settings and modules, as a snapshot holds them. */
 export interface Settings {
@@ -32,9 +30,11 @@ export function nextSettings(
   seen: Settings,
   isUp: boolean,
 ): { sysctls: Record<string, string>; modules: string[] } {
-  const sysctls = { ...former.sysctls, ...seen.sysctls };
-  for (const [name, value] of Object.entries(former.sysctls)) {
-    if (!isUp && SWITCHES.test(name) && value === "1") sysctls[name] = value;
+  const sysctls: Record<string, string> = {};
+  for (const name of SYSCTLS) {
+    const [before, now] = [former.sysctls[name], seen.sysctls[name]];
+    const value = !isUp && before === "1" ? before : now ?? before;
+    if (value !== undefined) sysctls[name] = value;
   }
   return { sysctls, modules: [...new Set([...former.modules, ...seen.modules])].sort() };
 }
@@ -42,10 +42,15 @@ export function nextSettings(
 /** Kernel modules that nothing loads by itself before flanneld and kube-proxy run. */
 export const MODULES = ["br_netfilter", "vxlan"] as const;
 
-/** Reads {@linkcode SYSCTLS}; those that the kernel does not have are left out. */
+/**
+ * Reads {@linkcode SYSCTLS}; those that the kernel does not have are left out.
+ *
+ * @throws {ProgramError} when `sysctl` can't be run or reads none
+ */
 export async function readSysctls(exec: Exec): Promise<Record<string, string>> {
   // Without -e it would fail for the first one that is not there (br_netfilter not loaded).
-  const { stdout } = await exec.run(["sysctl", "-e", ...SYSCTLS]);
+  const { code, stdout, stderr } = await exec.run(["sysctl", "-e", ...SYSCTLS]);
+  if (code !== 0 && stdout === "") throw new ProgramError("sysctl", stderr.trim());
   return Object.fromEntries(
     stdout.split("\n").flatMap((line) => {
       const match = /^([\w.\/-]+) = (.*)$/.exec(line.trim());
@@ -78,10 +83,16 @@ export async function readTxChecksum(exec: Exec, link: string): Promise<boolean 
   }
 }
 
-/** What could not be set, for a person. */
-export type Complaints = string[];
+/** What was set, as commands, and what could not be. */
+export interface SettingsOutcome {
+  done: string[];
+  complaints: string[];
+}
 
-/** The commands that load modules and set settings that differ now. What a module brings is not known before. */
+/**
+ * The commands that load modules which are missing now, and switch on what was on and is off. What a module brings
+ * is not known before.
+ */
 export async function planSettings(exec: Exec, saved: Settings): Promise<string[][]> {
   const loaded = await readModules(exec).catch((): string[] => []);
   return [
@@ -91,46 +102,46 @@ export async function planSettings(exec: Exec, saved: Settings): Promise<string[
 }
 
 async function planSysctls(exec: Exec, { sysctls }: Settings): Promise<string[][]> {
-  const current = await readSysctls(exec).catch((): Record<string, string> => ({}));
-  return Object.entries(sysctls).filter(([name, value]) => current[name] !== value)
-    .map(([name, value]) => ["sysctl", "-q", "-w", `${name}=${value}`]);
+  // Where they can't be read, the try to set them says why.
+  const current = await readSysctls(exec).catch(() => undefined);
+  return SYSCTLS.filter((name) => sysctls[name] === "1" && (!current || current[name] === "0"))
+    .map((name) => ["sysctl", "-q", "-w", `${name}=1`]);
 }
 
-/** Loads modules and sets settings that differ; what fails is told and hinders nothing. */
-export async function restoreSettings(
-  exec: Exec,
-  saved: Settings,
-): Promise<Complaints> {
-  const complaints: Complaints = [];
-  const attempt = async (argv: readonly string[]) => {
-    const failure = await exec.run(argv).then(
-      ({ code, stderr }) => code === 0 ? undefined : stderr.trim() || `code ${code}`,
-      errorMessage,
-    );
-    if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
-  };
+/** Loads modules and switches on what is off; what fails is told and hinders nothing. */
+export async function restoreSettings(exec: Exec, saved: Settings): Promise<SettingsOutcome> {
+  const outcome: SettingsOutcome = { done: [], complaints: [] };
   const planned = await planSettings(exec, saved);
-  for (const argv of planned) if (argv[0] === "modprobe") await attempt(argv);
+  for (const argv of planned) if (argv[0] === "modprobe") await attempt(exec, argv, outcome);
   // Afterwards: a module brings its own settings.
-  for (const argv of await planSysctls(exec, saved)) await attempt(argv);
-  return complaints;
+  for (const argv of await planSysctls(exec, saved)) await attempt(exec, argv, outcome);
+  return outcome;
 }
 
 /** Gives devices their checksum setting back where it is known and differs. */
 export async function restoreChecksums(
   exec: Exec,
   links: readonly Pick<VxlanLink, "name" | "txChecksum">[],
-): Promise<Complaints> {
-  const complaints: Complaints = [];
+): Promise<SettingsOutcome> {
+  const outcome: SettingsOutcome = { done: [], complaints: [] };
   for (const { name, txChecksum } of links) {
     if (txChecksum === undefined || await readTxChecksum(exec, name) === txChecksum) continue;
     const value = txChecksum ? "on" : "off";
-    const argv = ["ethtool", "-K", name, "tx-checksum-ip-generic", value];
-    const failure = await exec.run(argv).then(
-      ({ code, stderr }) => code === 0 ? undefined : stderr.trim(),
-      errorMessage,
-    );
-    if (failure !== undefined) complaints.push(`${argv.join(" ")}: ${failure}`);
+    await attempt(exec, ["ethtool", "-K", name, "tx-checksum-ip-generic", value], outcome);
   }
-  return complaints;
+  return outcome;
+}
+
+async function attempt(
+  exec: Exec,
+  argv: readonly string[],
+  { done, complaints }: SettingsOutcome,
+): Promise<void> {
+  const command = argv.join(" ");
+  const failure = await exec.run(argv).then(
+    ({ code, stderr }) => code === 0 ? undefined : stderr.trim() || `code ${code}`,
+    errorMessage,
+  );
+  if (failure === undefined) done.push(command);
+  else complaints.push(`${command}: ${failure}`);
 }

@@ -1,6 +1,6 @@
 import type { Network, Peer, PodRecord, VxlanLink } from "./model.ts";
 import { formatOperation } from "./operation.ts";
-import type { RestoreReport } from "./restore.ts";
+import { hasChanged, type RestoreReport } from "./restore.ts";
 import type { CollectedOrphans } from "./ipam/orphans.ts";
 import type { Snapshot } from "./snapshot_file.ts";
 import type { UnderlayChange } from "./underlay.ts";
@@ -73,13 +73,14 @@ function table(rows: readonly string[][]): string {
 
 /** What a restore did, for a person. */
 export function formatReport(
-  { operations, refused, changes, waiting, subnetEnv, complaints, tookMs }: RestoreReport,
+  report: RestoreReport,
   orphans: CollectedOrphans | { skipped: string },
   network: Network,
 ): string {
+  const { operations, refused, changes, waiting, subnetEnv, settings, complaints, tookMs } = report;
   const lines = [
     operations === 0
-      ? "the network is as it was: nothing to do"
+      ? `the network is as it was${hasChanged(report) ? "" : ": nothing to do"}`
       : `network put back with ${operations} changes in ${Math.round(tookMs)} ms: ` +
         `${network.links.map(({ name }) => name).join(", ")} and ${network.peers.length} peers`,
     subnetEnv.state === "left"
@@ -88,6 +89,7 @@ export function formatReport(
     ...changes.map(formatChange),
     ...waiting.map((why) => `left for later, by "edge-agent run": ${why}`),
     ...refused.map(({ operation, why }) => `refused: ${formatOperation(operation)}: ${why}`),
+    ...settings.map((command) => `set: ${command}`),
     ...complaints.map((text) => `not set: ${text}`),
   ];
   return lines.map((line) => line + "\n").join("") + formatOrphans(orphans);

@@ -12,7 +12,7 @@ export function snapshotStatus(
     stickyIps: StickyIpsState;
   },
 ): Record<string, unknown> {
-  const { state, newest, refused } = keeper;
+  const { state, newest, failures: { refused, complaints } } = keeper;
   const network = newest?.network;
   return {
     ...state,
@@ -29,5 +29,7 @@ export function snapshotStatus(
       pods: network?.pods.length,
     },
     refused: refused.slice(0, 20),
+    // Settings that pods need and the agent can't make.
+    complaints,
   };
 }

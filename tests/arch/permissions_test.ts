@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { parseBuildOptions } from "../../dist/compile.ts";
 import { PERMISSIONS, permissionsOf, toFlags } from "../../dist/permissions.ts";
+import { PROGRAMS } from "../../src/platform/programs.ts";
 import { RUNTIME_SOCKETS } from "../../src/snapshot/ipam/runtime_sign.ts";
 
 const NOTHING = { read: [], write: [] };
-
-/** Stock programs of a node that the binary may run: a shell is none, nor is one that runs others. */
-const PROGRAMS = ["ip", "bridge", "sysctl", "cat", "modprobe", "ethtool", "host-local"];
 
 Deno.test("the binary may not load libraries or import code", () => {
   const flags = toFlags(permissionsOf(NOTHING)).join(" ");

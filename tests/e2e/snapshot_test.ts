@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatSnapshot, type Snapshot } from "../../src/snapshot/snapshot_file.ts";
-import { runAgent } from "../testing/agent_process.ts";
+import { AgentProcess, runAgent } from "../testing/agent_process.ts";
 import { flannelLink, networkOf, vxlanPeer } from "../testing/flannel_network.ts";
 
 const OWN = { name: "edge-1", machineId: "m1" };
@@ -218,6 +218,40 @@ Deno.test.each([
   },
 );
 
+Deno.test("a host without iproute2 is told to install it, and that a compiled agent must be restarted then", async () => {
+  await using root = await TestRoot.create();
+  await root.write(
+    "etc/edge-agent/config.yaml",
+    "admin: {listen: 127.0.0.1:0}\n" +
+      "snapshot: {nodeName: edge-1, underlayWait: 0s, verifyInterval: 1s}\n",
+  );
+  for (const name of ["ip", "bridge"]) await rm(join(root.path, "bin", name));
+  const start = () => {
+    const PATH = join(root.path, "bin");
+    return new AgentProcess(["snapshot", "run", "--root", root.path], { PATH });
+  };
+  const degraded = "the network is not as it should be: the former snapshot is kept";
+  await using agent = start();
+  await agent.logged("can not look after the network", "no program");
+  const version = { ip: "ip utility, iproute2-6.1.0", bridge: "bridge utility, 0.0" };
+  for (const name of ["bridge", "ip"] as const) {
+    await root.program(name, `[ "$1" = -V ] && echo '${version[name]}' || echo '[]'`);
+  }
+  if (Deno.env.get("EDGE_AGENT_BINARY") === undefined) {
+    await agent.logged(degraded);
+    return;
+  }
+  const { error } = await agent.logged("can not look after the network", "restart");
+  assert.equal(
+    error,
+    '"ip" was not there when edge-agent started: restart edge-agent to have it used',
+  );
+  agent.kill("SIGTERM");
+  assert.equal(await agent.exit(), 0);
+  await using restarted = start();
+  await restarted.logged(degraded);
+});
+
 Deno.test("snapshot restore --dry-run shows what it would do, and does nothing", async () => {
   await using root = await TestRoot.create();
   await root.write(`${STATE}/network.json`, snapshotOf());
@@ -269,6 +303,40 @@ Deno.test("snapshot save keeps nothing of a host without flannel, and says why",
   assert.equal(code, 1);
   assert.match(stderr, /No snapshot was taken, .*no usable subnet\.env/);
   assert.equal(await root.has(`${STATE}/network.json`), false);
+});
+
+Deno.test("snapshot save writes a damaged snapshot again, though nothing changed", async () => {
+  await using root = await TestRoot.create();
+  await mkdir(join(root.path, "run/flannel"), { recursive: true });
+  await root.write("run/flannel/subnet.env", SUBNET_ENV);
+  const newest = join(root.path, STATE, "network.json");
+  assert.match((await root.run("save")).stdout, /^snapshot 1: 0 devices/);
+  assert.match((await root.run("save")).stdout, /^snapshot 1 holds all of it already/);
+  await root.write(`${STATE}/network.prev.json`, await readFile(newest, "utf8"));
+  await root.write(`${STATE}/network.json`, "{");
+  assert.match((await root.run("save")).stdout, /^snapshot 2: 0 devices/);
+  assert.equal(JSON.parse(await readFile(newest, "utf8")).generation, 2);
+});
+
+Deno.test("snapshot run looks as soon as flanneld has written its file", async () => {
+  await using root = await TestRoot.create();
+  await mkdir(join(root.path, "run/flannel"), { recursive: true });
+  const slow = { underlayWait: "0s", debounce: "10ms", verifyInterval: "15s" };
+  await root.write(
+    "etc/edge-agent/config.yaml",
+    JSON.stringify({ admin: { listen: "127.0.0.1:0" }, snapshot: { nodeName: "edge-1", ...slow } }),
+  );
+  const PATH = `${join(root.path, "bin")}:${Deno.env.get("PATH")}`;
+  await using agent = new AgentProcess(["snapshot", "run", "--root", root.path], { PATH });
+  const degraded = "the network is not as it should be: the former snapshot is kept";
+  await agent.logged(degraded);
+  const writtenMs = performance.now();
+  // The first looks follow each other closely: what comes after them must be told by the file.
+  await root.write("run/flannel/subnet.env", "FLANNEL_MTU=1450\n");
+  await agent.logged(degraded, "lacks");
+  await root.write("run/flannel/subnet.env", SUBNET_ENV);
+  await agent.logged("the network is as it should be");
+  assert.ok(performance.now() - writtenMs < 10_000, "only the next look found it");
 });
 
 Deno.test("snapshot commands want their section in the config", async () => {

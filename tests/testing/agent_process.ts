@@ -60,9 +60,12 @@ export class AgentProcess implements AsyncDisposable {
     return status.code;
   }
 
-  /** Resolves with the data of the first log record of that message. */
-  async logged(message: string): Promise<Record<string, unknown>> {
-    const find = () => this.log.find((record) => record.message === message);
+  /** Resolves with the data of the first log record of that message, and of that text in its data if one is given. */
+  async logged(message: string, text = ""): Promise<Record<string, unknown>> {
+    const find = () =>
+      this.log.find((record) =>
+        record.message === message && JSON.stringify(record.data ?? {}).includes(text)
+      );
     await this.#until(() => find() !== undefined, `the log "${message}"`);
     return find()?.data ?? {};
   }

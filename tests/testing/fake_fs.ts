@@ -15,13 +15,14 @@ export type DiskOp =
   | "write"
   | "sync"
   | "rename"
+  | "link"
   | "syncDir"
   | "remove"
   | "mkdir"
   | "chmod";
 
 /** What befalls one call: an error (after `tornAt` bytes, for a write), or the end of power before it. */
-export type Fault = { code: "EIO" | "ENOSPC" | "EROFS"; tornAt?: number } | "crash";
+export type Fault = { code: "EIO" | "ENOSPC" | "EROFS" | "EPERM"; tornAt?: number } | "crash";
 
 /** What of the not yet synced changes a crash happens to leave. */
 export interface CrashOutcome {
@@ -43,6 +44,7 @@ interface Node {
 
 const MESSAGES: Record<string, string> = {
   ENOENT: "No such file or directory (os error 2)",
+  EPERM: "Operation not permitted (os error 1)",
   EIO: "Input/output error (os error 5)",
   EEXIST: "File exists (os error 17)",
   ENOTDIR: "Not a directory (os error 20)",
@@ -179,6 +181,14 @@ export class FakeFs implements Fs {
         this.#entries.set(to + path.slice(from.length), this.#get(path));
         this.#entries.delete(path);
       }
+    });
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.#call("link", from, () => {
+      const node = this.#get(from);
+      this.#get(parentOf(to));
+      this.#entries.set(to, node);
     });
   }
 

@@ -69,6 +69,18 @@ export function fsContract(
     assert.equal(await fs.exists("/dir/b"), false);
   });
 
+  test("gives a file a second name, in place of another, and again", async ({ fs }) => {
+    await fs.writeAtomic("/dir/a", "new", 0o600);
+    await fs.writeAtomic("/dir/b", "old", 0o600);
+    for (let i = 0; i < 2; i++) {
+      await fs.link("/dir/a", "/dir/b");
+      assert.equal(await fs.readText("/dir/b"), "new");
+      assert.deepEqual(await fs.list("/dir"), ["a", "b"]);
+    }
+    await fs.writeAtomic("/dir/a", "newer", 0o600);
+    assert.equal(await fs.readText("/dir/b"), "new");
+  });
+
   test("removes files, empty directories, and nothing twice", async ({ fs }) => {
     await fs.mkdir("/dir/b", 0o700);
     await fs.writeAtomic("/dir/b/x", "x", 0o600);
@@ -118,6 +130,7 @@ export function fsContract(
       readBytes: (fs) => fs.readBytes("/dir/no"),
       list: (fs) => fs.list("/dir/no"),
       rename: (fs) => fs.rename("/dir/no", "/dir/yes"),
+      link: (fs) => fs.link("/dir/no", "/dir/yes"),
       chmod: (fs) => fs.chmod("/dir/no", 0o600),
       writeAtomic: (fs) => fs.writeAtomic("/dir/no/file", "", 0o600),
       createExclusive: (fs) => fs.createExclusive("/dir/no/file", "", 0o600),

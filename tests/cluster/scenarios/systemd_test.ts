@@ -181,11 +181,13 @@ test(
       b.host.pods.add("default", "two"),
     ]);
     await reachEachOther(...pods);
-    await until("the pods to be on disk", async () => {
+    await until("the networks to be on disk", async () => {
       const texts = await Promise.all(
         nodes.map(({ host }) => readFile(host.outside("/var/lib/edge-agent/network.json"), "utf8")),
       );
-      return texts.every((text, i) => text.includes(pods[i]!.ips[0]!));
+      return texts.map((text) => JSON.parse(text).content).every(({ peers, sysctls }) =>
+        peers.length > 0 && sysctls["net.ipv4.ip_forward"] === "1"
+      );
     });
     // A clean end writes the zone; the power cut comes without one.
     await Promise.all(nodes.map(({ systemd }) => systemd.ctl("restart", "edge-agent")));
@@ -219,6 +221,10 @@ test(
     await a.host.run(["ip", "route", "delete", subnet]);
     await until("the route to be put back", async () => {
       return (await a.host.run(["ip", "route", "show", subnet])).stdout !== "";
+    });
+    await a.host.run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=0"]);
+    await until("packets to be forwarded again", async () => {
+      return (await a.host.run(["sysctl", "-n", "net.ipv4.ip_forward"])).stdout.trim() === "1";
     });
     for (const node of nodes) {
       await node.ready();
