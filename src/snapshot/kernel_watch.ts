@@ -13,8 +13,8 @@ const FOREIGN_NEIGHBOUR =
   /(^| )dev (?!flannel)\S+ .*\b(NONE|INCOMPLETE|REACHABLE|STALE|DELAY|PROBE|FAILED|NOARP|PERMANENT)\s*$/;
 
 /**
- * Calls `changed` whenever the kernel tells of links, addresses, routes or ways over flannel's devices, until `signal` aborts. Never rejects:
- * whoever needs to know must look now and then, too.
+ * Calls `changed` whenever the kernel tells of links, addresses, routes or ways over flannel's devices, until
+ * `signal` aborts. Never rejects: whoever needs to know must look now and then, too.
  */
 export async function watchKernel(
   { exec, clock, logger }: { exec: Exec; clock: Clock; logger: Logger },
