@@ -59,11 +59,6 @@ export const PERMISSIONS: readonly Permission[] = [
   { allow: "read", what: "/run/k3s", why: "snapshot: the same of k3s" },
   { allow: "read", what: "/run/docker/containerd", why: "snapshot: the same of docker" },
   { allow: "read", what: "/run/k0s", why: "snapshot: the same of k0s" },
-  {
-    allow: "read",
-    what: "/var/snap/microk8s/common/run",
-    why: "snapshot: the same of microk8s",
-  },
   { allow: "read", what: "/etc/machine-id", why: "snapshot: whether a snapshot is this machine's" },
   { allow: "read", what: "/etc/resolv.conf", why: "dns: who is asked what is not the cluster's" },
   { allow: "read", what: "/run/systemd/resolve", why: "dns: whom the host's stub asks" },

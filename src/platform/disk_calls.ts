@@ -25,12 +25,16 @@ export const diskCalls: DiskCalls = {
   },
 };
 
+/** How often a name is tried whose file was another's at once. */
+const MAX_TRIES = 10;
+
 /**
  * A new file of that name, locked; undefined when another write has it. The lock, which ends with its process, tells
  * a file that is being written from what a crash left: a process ID would say nothing after a reboot.
  */
 async function claim(path: string, mode: number): Promise<Deno.FsFile | undefined> {
-  for (;;) {
+  // Others may be quicker now and then, but not each time.
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     let file: Deno.FsFile;
     try {
       // Never one that is there: it may be a link that somebody else's folder has in store for us.
@@ -44,7 +48,9 @@ async function claim(path: string, mode: number): Promise<Deno.FsFile | undefine
       // Before it was locked it may have been taken for a leftover. Where nothing can be locked, nothing is.
       const isLocked = await file.tryLock(true).catch(() => true);
       if (isLocked && await isAt(path, file)) {
-        await Deno.chmod(path, mode);
+        // Mostly the umask has left it as it should be. Only else by its name, which the folder's owner may give
+        // to something else meanwhile.
+        if (((await file.stat()).mode ?? 0) & 0o777 ^ mode) await Deno.chmod(path, mode);
         return file;
       }
     } catch (error) {
@@ -54,6 +60,7 @@ async function claim(path: string, mode: number): Promise<Deno.FsFile | undefine
     }
     file.close();
   }
+  throw new Error(`Cannot create ${path}: what has that name is another file each time`);
 }
 
 /** Removes a file that no living process is writing. */

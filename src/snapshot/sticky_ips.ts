@@ -59,14 +59,18 @@ export class StickyIps {
   #left = false;
   /** Whether the end of older pods comes to us: an agent before this one may have been killed on the way there. */
   #adopted = false;
-  /** When to look for what is too old again, monotonic ms. */
-  #expiryDueMs = 0;
+  /** When to look for what is too old again, monotonic ms: not while pods still come back after a boot. */
+  #expiryDueMs: number;
+  /** The wall clock when the monotonic one stood at zero, as far as this process knows. */
+  readonly #epochMs: number;
 
   constructor(config: SnapshotConfig["ipam"], ports: StickyIpsPorts) {
     const { fs, clock, stateDir } = ports;
     const { confDir, binDir } = config;
     this.#config = config;
     this.#ports = ports;
+    this.#expiryDueMs = clock.monotonic() + EXPIRY_MS;
+    this.#epochMs = clock.now() - clock.monotonic();
     this.#ipam = { fs, clock, paths: { ...ipamPaths("", stateDir), confDir, binDir } };
     if (!config.sticky) this.#state = { state: "off" };
   }
@@ -156,8 +160,10 @@ export class StickyIps {
       ...{ holdTtlMs: this.#config.holdTtl, recordTtlMs: RECORD_TTL_MS },
       ...{ idleRecords: IDLE_RECORDS, atOnce: EXPIRED_AT_ONCE },
     };
+    // A clock that is set right makes nothing older: what was held while it was behind would be too old at once.
+    const nowMs = Math.min(clock.now(), this.#epochMs + clock.monotonic());
     try {
-      const { holds, records, more } = await dropExpired(this.#ipam, this.#network, limits);
+      const { holds, records, more } = await dropExpired(this.#ipam, this.#network, limits, nowMs);
       if (more) this.#expiryDueMs = 0;
       if (holds > 0) logger.info("addresses held for too long are free again", { holds, records });
     } catch (error) {

@@ -68,14 +68,17 @@ export type Placement =
 
 /** Finds an address on the host. */
 export function placeOf(
-  { address }: Pick<LocalAddress, "address">,
+  wanted: LocalAddress,
   devices: readonly DeviceAddresses[],
 ): Placement {
   let foreign: Placement = { state: "absent" };
-  for (const { device, up, addresses } of devices) {
-    const found = addresses.find((each) => each.address === address);
-    if (found?.label === labelOn(device)) return { state: "ours", device, up };
-    if (found !== undefined) foreign = { state: "foreign", device };
+  for (const each of devices) {
+    const { device, up } = each;
+    const found = each.addresses.find(({ address }) => address === wanted.address);
+    if (found === undefined) continue;
+    const isOurs = found.label === labelOn(device) || isMadeFor(wanted, each);
+    if (isOurs) return { state: "ours", device, up };
+    foreign = { state: "foreign", device };
   }
   return foreign;
 }

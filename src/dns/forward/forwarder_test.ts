@@ -151,6 +151,22 @@ Deno.test("an upstream that answers no probe for loops is used on", async () => 
   assert.equal(await ask(test, "a.example"), "1.1.1.1 udp");
 });
 
+Deno.test("an upstream that spells in its own way and drops TCP is not taken for down", async () => {
+  const server: FakeServer = (query) => {
+    const [asked] = query.questions;
+    const questions = [{ ...asked!, name: asked!.name.toLowerCase() }];
+    return asked!.type === TYPE.HINFO ? [] : [{ bytes: replyTo(query, { questions }) }];
+  };
+  using test = startForwarder({});
+  const address = { hostname: "10.0.0.1", port: 53 };
+  test.network.servers.set("10.0.0.1:53", server);
+  test.network.withoutTcp.set("10.0.0.1:53", "dropped");
+  const stubs = [{ zone: "corp.example", upstreams: [address] }];
+  test.forwarder.configure({ upstreams: [], stubs });
+  await test.clock.advance(10_000);
+  assert.deepEqual(test.states(), ["10.0.0.1:53 up>suspect", "10.0.0.1:53 suspect>up"]);
+});
+
 Deno.test("S42 doubt() finds out that upstreams are gone before anybody asks, or that they are not", async () => {
   let alive = true;
   const server: FakeServer = (query) => alive ? answering("1.1.1.1", 20)(query, "udp") : [];

@@ -223,17 +223,21 @@ export class Upstream implements Disposable {
     this.#set({ state: "down", sinceMs: this.#clock.monotonic() });
   }
 
-  /** Whether it answers a question, whatever it says. */
+  /** Whether it answers a question, whatever it says, and whether or not that is an answer in the end. */
   async #probe(question: ForwardQuestion, timeoutMs: number): Promise<boolean> {
+    let heard = false;
     const late = new AbortController();
     const stop = () => late.abort(new Error("no answer in time"));
     const cancel = this.#clock.timer(timeoutMs, stop);
     this.#stop.signal.addEventListener("abort", stop, { once: true });
     try {
-      await this.#asking.ask(question, late.signal, (ms) => this.#roundTrip.observe(ms));
+      await this.#asking.ask(question, late.signal, (ms) => {
+        heard = true;
+        this.#roundTrip.observe(ms);
+      });
       return true;
     } catch {
-      return false;
+      return heard;
     } finally {
       cancel();
       this.#stop.signal.removeEventListener("abort", stop);

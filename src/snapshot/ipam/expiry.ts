@@ -21,16 +21,16 @@ export interface Expired extends ClearedHolds {
 }
 
 /**
- * Drops holds and records that are too old, or too many. Also beside a running container runtime: the address that
+ * Drops holds and records that are too old at `nowMs` (ms since the Unix epoch), or too many. Also beside a running container runtime: the address that
  * a container has, or that is held for its pod, keeps the record.
  */
 export async function dropExpired(
   ports: IpamPorts,
   { name, dataDir }: FlannelNetwork,
   { holdTtlMs, recordTtlMs, idleRecords, atOnce }: ExpiryLimits,
+  nowMs: number,
 ): Promise<Expired> {
   const { store, records } = new IpamNetwork(ports, name, dataDir);
-  const nowMs = ports.clock.now();
   // Before the lock, as there may be thousands; what has changed meanwhile is left alone.
   const oldestFirst = (await records.all()).sort((a, b) => a.timeMs - b.timeMs);
   const lock = await lockIpam(ports);

@@ -22,7 +22,7 @@ Deno.test("dropExpired() drops holds and records that are too old, and none of a
   const { id } = (await node.add("default/young"))!;
   await node.del("default/young", id);
   await clock.advance(2 * DAY_MS);
-  assert.deepEqual(await dropExpired(node, node.network, LIMITS), {
+  assert.deepEqual(await dropExpired(node, node.network, LIMITS, clock.now()), {
     ...{ holds: 1, records: 0, more: false },
   });
   assert.deepEqual(await node.store(), {
@@ -32,7 +32,7 @@ Deno.test("dropExpired() drops holds and records that are too old, and none of a
   // A pod whose address is free gets it back all the same, for as long as it is known.
   assert.deepEqual((await node.add("default/old"))?.ips, old.ips);
   await clock.advance(40 * DAY_MS);
-  assert.deepEqual(await dropExpired(node, node.network, LIMITS), {
+  assert.deepEqual(await dropExpired(node, node.network, LIMITS, clock.now()), {
     ...{ holds: 1, records: 1, more: false },
   });
   assert.equal((await fs.list(RECORDS)).length, 2);
@@ -51,7 +51,7 @@ Deno.test("dropExpired() keeps the number of records down that job after job lea
   assert.equal((await fs.list(RECORDS)).length, 61);
   const dropped: unknown[] = [];
   for (let more = true; more;) {
-    const expired = await dropExpired(node, node.network, limits);
+    const expired = await dropExpired(node, node.network, limits, clock.now());
     dropped.push(expired.records);
     more = expired.more;
   }
@@ -79,6 +79,6 @@ Deno.test("dropExpired() leaves the record of a pod that starts meanwhile", asyn
     await fs.remove(`${node.dir}/${first.ips[0]}`);
     return await lock(path, timeoutMs);
   };
-  assert.equal((await dropExpired(node, node.network, LIMITS)).records, 0);
+  assert.equal((await dropExpired(node, node.network, LIMITS, clock.now())).records, 0);
   assert.equal((await fs.list(RECORDS)).length, 1);
 });

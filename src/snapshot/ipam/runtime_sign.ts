@@ -1,7 +1,7 @@
 import { type Fs, isNotFound } from "../../platform/fs.ts";
 
 /**
- * Where container runtimes listen: there from their start to the next boot. Not cri-dockerd's nor docker's own
+ * Where container runtimes listen, in memory: there from their start to the next boot. Not cri-dockerd's nor docker's own
  * sockets, on which systemd listens long before they run: neither starts a pod without a containerd.
  */
 export const RUNTIME_SOCKETS: readonly string[] = [
@@ -10,7 +10,6 @@ export const RUNTIME_SOCKETS: readonly string[] = [
   "/run/crio/crio.sock",
   "/run/k3s/containerd/containerd.sock",
   "/run/k0s/containerd.sock",
-  "/var/snap/microk8s/common/run/containerd.sock",
 ];
 
 /** Network namespaces that have a name: in memory, so that after a boot there is none. */

@@ -29,6 +29,12 @@ const SERVICE_NAME = "web.default.svc.cluster.local";
 /** What the sandbox of a unit denies shows like this. */
 const DENIED = /denied|not permitted|NotCapable|EACCES|EPERM|EROFS|[Rr]ead-only file system/;
 
+/** What a unit that has run has logged. */
+const SAID = {
+  "edge-agent": /"message":"edge-agent is running"/,
+  "edge-agent-restore": /network put back|there is no snapshot/,
+} as const;
+
 /** The compiled agent: only that has the permissions of a release. */
 async function binary(): Promise<string> {
   const given = Deno.env.get("EDGE_AGENT_BINARY");
@@ -134,8 +140,10 @@ class InstalledHost {
 
   /** Nothing that the agent did was denied by its units or by its own permissions. */
   async nothingWasDenied(): Promise<void> {
-    for (const unit of ["edge-agent", "edge-agent-restore"]) {
-      const lines = (await this.systemd.journal(unit)).split("\n");
+    for (const unit of ["edge-agent", "edge-agent-restore"] as const) {
+      const journal = await this.systemd.journal(unit);
+      assert.match(journal, SAID[unit], unit);
+      const lines = journal.split("\n");
       assert.deepEqual(lines.filter((line) => DENIED.test(line)), [], unit);
     }
     const restarts = await this.systemd.property("edge-agent", "NRestarts");
