@@ -149,6 +149,11 @@ install_files() {
     rm -f "$bin.new"
     fail "$binary does not run on this host ($(uname -m)); give a --binary that was made for it"
   fi
+  # Else the next start would leave the node without its API server.
+  if [ -e "$etc/config.yaml" ] && ! "$bin.new" config check --config "$etc/config.yaml" >/dev/null; then
+    rm -f "$bin.new"
+    fail "this version does not take $etc/config.yaml, see above; nothing was replaced"
+  fi
   # Else a power cut could leave the new name without the bytes behind it, and the node without its agent.
   sync
   mv -f "$bin.new" "$bin"

@@ -17,7 +17,12 @@ class Installation implements AsyncDisposable {
   }
 
   async setVersion(version: string): Promise<void> {
-    await writeFile(this.binary, `#!/bin/sh\n[ "$1" = version ] && echo "${version}"\n`);
+    const script = `case "$*" in
+      version) echo "${version}" ;;
+      "config check --config "*) ! grep "unknown key" "$4" >&2 ;;
+      *) exit 1 ;;
+    esac`;
+    await writeFile(this.binary, `#!/bin/sh\n${script}\n`);
     await chmod(this.binary, 0o755);
   }
 
@@ -155,6 +160,18 @@ Deno.test("install.sh keeps the former binary when the new one does not run here
   const { code, stderr } = await installation.install();
   assert.equal(code, 1);
   assert.match(stderr, /does not run on this host/);
+  assert.match(await installation.read(BINARY), /0\.0\.1/);
+  assert.equal(await installation.has(`${BINARY}.new`), false);
+});
+
+Deno.test("install.sh keeps the former binary when the new one does not take the config", async () => {
+  await using installation = await Installation.create();
+  await installation.install();
+  await writeFile(join(installation.prefix, CONFIG), "# unknown key\n");
+  await installation.setVersion("edge-agent 0.0.2");
+  const { code, stderr } = await installation.install();
+  assert.equal(code, 1);
+  assert.match(stderr, /unknown key[^]*does not take .*config\.yaml, see above/);
   assert.match(await installation.read(BINARY), /0\.0\.1/);
   assert.equal(await installation.has(`${BINARY}.new`), false);
 });
