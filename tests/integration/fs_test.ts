@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createFs } from "../../src/platform/fs.ts";
+import { until } from "../cluster/poll.ts";
 import { FakeFs } from "../testing/fake_fs.ts";
 import { fsContract } from "../testing/fs_contract.ts";
 
@@ -9,9 +10,23 @@ fsContract("createFs()", async () => {
   return {
     fs: createFs(root),
     modeOf: async (path) => ((await Deno.stat(root + path)).mode ?? 0) & 0o777,
-    [Symbol.asyncDispose]: () => Deno.remove(root, { recursive: true }),
+    async [Symbol.asyncDispose]() {
+      await allClosed(root);
+      await Deno.remove(root, { recursive: true });
+    },
   };
 });
+
+/** Waits until this process has no file below a folder open: a lock that came too late is given back later. */
+async function allClosed(folder: string): Promise<void> {
+  await until(`the files in ${folder} to be closed`, async () => {
+    const numbers = await Array.fromAsync(Deno.readDir("/proc/self/fd"), ({ name }) => name);
+    const paths = await Promise.all(
+      numbers.map((fd) => Deno.readLink(`/proc/self/fd/${fd}`).catch(() => "")),
+    );
+    return !paths.some((path) => path.startsWith(`${folder}/`));
+  });
+}
 
 fsContract("FakeFs", async () => {
   const fs = new FakeFs();
@@ -35,6 +50,7 @@ Deno.test("createFs() waits for the lock that others find, when the file was rem
   assert.equal(early, undefined);
   second?.[Symbol.dispose]();
   (await waiting)?.[Symbol.dispose]();
+  await allClosed(root);
   await Deno.remove(root, { recursive: true });
 });
 
