@@ -96,10 +96,11 @@ class Bench {
     const child = this.spawn(program);
     await this.#feed(child);
     await new Promise((resolve) => setTimeout(resolve, STARTED_MS));
-    const { peak } = await memoryOf(child.pid);
+    const pids = await familyOf(child.pid);
+    const peaks = await Promise.all(pids.map(async (pid) => (await memoryOf(pid)).peak));
     lock?.[Symbol.dispose]();
     await child.status;
-    return peak;
+    return Math.max(...peaks);
   }
 
   async #feed(child: Deno.ChildProcess): Promise<void> {
@@ -134,6 +135,13 @@ async function measure(program: Program, cniPath: string): Promise<Figures> {
   } finally {
     await rm(root, { recursive: true });
   }
+}
+
+/** A process and all below: the plugin is a script that starts the agent. */
+async function familyOf(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
+  const children = text.split(" ").filter(Boolean).map(Number);
+  return [pid, ...(await Promise.all(children.map(familyOf))).flat()];
 }
 
 async function main(): Promise<number> {
