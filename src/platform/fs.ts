@@ -17,7 +17,10 @@ export interface FileStat {
 export interface Fs {
   readText(path: string): Promise<string>;
   readBytes(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Replaces or creates a file so that a crash leaves old or new, never a mix, whoever else writes it; durable on return. */
+  /**
+   * Replaces or creates a file so that a crash leaves old or new, never a mix, whoever else writes it. Durable on
+   * return.
+   */
   writeAtomic(path: string, data: string | Uint8Array, mode: number): Promise<void>;
   /** Makes a directory and its missing parents; one that is there is given `mode`. */
   mkdir(path: string, mode: number): Promise<void>;

@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
+import { isSame } from "../kernel/is_same.ts";
 import type { Archive } from "./archive.ts";
 import type { Observation } from "./collect.ts";
-import { isSame } from "./is_same.ts";
 import type { Network } from "./model.ts";
 import { nextNetwork, type NodeKnowledge } from "./next_network.ts";
 import { type NodeIdentity, parseNetwork, type Snapshot, SnapshotError } from "./snapshot_file.ts";

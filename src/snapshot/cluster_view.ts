@@ -1,6 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../kernel/clock.ts";
 import { errorMessage } from "../kernel/errors.ts";
+import { isSame } from "../kernel/is_same.ts";
 import { ApiClient } from "../kube/api_client.ts";
 import { parseJson } from "../kube/codec/json.ts";
 import { JSON_ENCODING } from "../kube/codec/json_encoding.ts";
@@ -55,7 +56,7 @@ export function viewNodes(kubeconfig: string, ports: ClusterViewPorts): ClusterV
     path: "/api/v1/nodes",
     encoding: JSON_ENCODING,
     read: (object) => toNodeFacts(parseJson(object)),
-    equals: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+    equals: isSame,
   });
 }
 

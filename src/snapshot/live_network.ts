@@ -1,5 +1,5 @@
+import { isSame } from "../kernel/is_same.ts";
 import { isDirect, peersOf } from "./collect.ts";
-import { isSame } from "./is_same.ts";
 import { familyOf, peersOver } from "./link_family.ts";
 import {
   type KernelState,

@@ -1,6 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import type { Clock } from "../../kernel/clock.ts";
 import { errorMessage } from "../../kernel/errors.ts";
+import { isSame } from "../../kernel/is_same.ts";
 import { RefusedError } from "../../kube/answer.ts";
 import { ApiClient } from "../../kube/api_client.ts";
 import { parseJson } from "../../kube/codec/json.ts";
@@ -101,10 +102,6 @@ export class ClusterSource implements Disposable {
       },
     }).run(signal);
   }
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 function keyOf(facts: FactsOf[FactsKind]): string {

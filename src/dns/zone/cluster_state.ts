@@ -1,3 +1,4 @@
+import { isSame } from "../../kernel/is_same.ts";
 import { AddressIndex } from "./address_index.ts";
 import { ClusterService } from "./cluster_service.ts";
 import type { EndpointSliceFacts } from "./endpoint_slice_facts.ts";
@@ -46,8 +47,7 @@ export class ClusterState<Memo> {
   apply(change: ZoneChange): boolean {
     const { kind, key, facts } = change;
     const former = this.#facts[kind].get(key);
-    if (former === facts) return false;
-    if (former !== undefined && JSON.stringify(former) === JSON.stringify(facts)) return false;
+    if (isSame(former, facts)) return false;
     switch (kind) {
       case "service":
         this.#replaceService(this.#keep(kind, key, facts), facts);

@@ -1,4 +1,4 @@
-/** Whether both would be the same file, but for the order of its keys. Makes no garbage: it is asked all the time. */
+/** Whether both would be the same JSON, but for the order of keys. Makes no garbage: it is asked all the time. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
   if (a === b) return true;
@@ -7,8 +7,8 @@ export function isSame(a: unknown, b: unknown): boolean {
       a.every((each, i) => isSame(each, b[i]));
   }
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
-  // What is undefined is not written.
+  // What is undefined is not in it.
   for (const key in left) if (!isSame(left[key], right[key])) return false;
-  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
+  for (const key in right) if (right[key] !== undefined && !Object.hasOwn(left, key)) return false;
   return true;
 }
