@@ -20,7 +20,7 @@ function canonical(value: unknown): string {
     value,
     (_, each) =>
       typeof each === "object" && each !== null && !Array.isArray(each)
-        ? Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1)
+        ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1))
         : each,
   );
 }
